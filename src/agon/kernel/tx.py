@@ -1,7 +1,11 @@
 """The unit of work as services see it: typed queries, reads, and writes that commit only at the edge."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from operator import itemgetter
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import msgspec
 
 from agon.kernel.audit import AuditEntry
 from agon.kernel.events import Event, Job
@@ -23,20 +27,28 @@ class Query(Generic[R]):
         seq_scan: why reading a whole table is right here, where it is; otherwise a test refuses it.
     """
 
-    __slots__ = ("name", "row", "seq_scan", "text")
+    __slots__ = ("build", "name", "row", "seq_scan", "text")
 
     def __init__(self, name: str, text: str, row: type[R], *, seq_scan: str | None = None) -> None:
-        known = QUERIES.setdefault(name, self)
-        if known.text != text:
-            message = f"query {name} is declared twice"
-            raise TypeError(message)
         self.name = name
         self.text = text
         self.row = row
         self.seq_scan = seq_scan
+        self.build: Callable[[Any], R] = _builder(row)
+        if QUERIES.setdefault(name, self).text != text:
+            message = f"query {name} is declared twice"
+            raise TypeError(message)
 
     def __repr__(self) -> str:
         return f"Query({self.name})"
+
+
+def _builder(row: type[R]) -> Callable[[Any], R]:
+    """How to make a row of a record: by position, since by keyword costs twelve times as much."""
+    if issubclass(row, msgspec.Struct):
+        make = cast("Callable[..., R]", row)
+        return lambda record: make(*record)
+    return itemgetter(0)
 
 
 class ReadTx(Protocol):
