@@ -1,0 +1,1 @@
+"""Guards of this repository: what ruff and pyright cannot say about it."""
