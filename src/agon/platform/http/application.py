@@ -1,0 +1,85 @@
+"""The HTTP application: Litestar with our edge around it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+
+from agon.kernel.errors import DomainError
+from agon.platform.database.database import Database
+from agon.platform.http.access import Access
+from agon.platform.http.asgi import App
+from agon.platform.http.edge import RequestEdge
+from agon.platform.http.gate import Gate, GateOptions, RequestObserver
+from agon.platform.http.problems import handle
+from agon.platform.http.requests import StrictRequest
+
+_EXPOSED = ["X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After", "ETag"]
+_ACCEPTED = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID", "traceparent"]
+
+
+class ApplicationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the application is told by the settings."""
+
+    version: str
+    gate: GateOptions
+    cors_origins: tuple[str, ...] = ()
+    body_limit: int = 1_000_000
+    """Bytes."""
+
+
+def build_litestar(
+    routes: Sequence[HTTPRouteHandler],
+    database: Database,
+    access: Access,
+    parts: Mapping[str, Any],
+    options: ApplicationOptions,
+) -> Litestar:
+    """The routed application.
+
+    Args:
+        routes: every route, as made by `operations.route`.
+        database: what `Edge` works on.
+        access: admits requests to routes.
+        parts: what endpoints may ask for by the name of a parameter.
+        options: from the settings.
+    """
+
+    def edge(request: Request[Any, Any, Any]) -> RequestEdge:
+        return RequestEdge(database, request)
+
+    def provided(part: Any) -> Provide:
+        return Provide(lambda: part, sync_to_thread=False, use_cache=True)
+
+    cors = CORSConfig(
+        allow_origins=list(options.cors_origins),
+        allow_headers=cast("Any", _ACCEPTED),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
+    return Litestar(
+        route_handlers=list(routes),
+        dependencies={
+            "edge": Provide(edge, sync_to_thread=False),
+            **{name: provided(part) for name, part in parts.items()},
+        },
+        middleware=[cast("Any", access.middleware)],
+        exception_handlers={DomainError: handle, Exception: handle},
+        request_class=StrictRequest,
+        request_max_body_size=options.body_limit,
+        cors_config=cors if options.cors_origins else None,
+        openapi_config=OpenAPIConfig(title="Agon", version=options.version, render_plugins=[]),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def build_application(litestar: Litestar, options: ApplicationOptions, observer: RequestObserver) -> App:
+    """The whole application: the gate in front of the routes."""
+    return Gate(cast("App", litestar), options.gate, observer)

@@ -1,0 +1,111 @@
+"""Operations: what each route declares about itself, and the decorator that makes it a route."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Dependency
+
+from agon.kernel.errors import DomainError
+from agon.platform.http.errors import RateLimited
+from agon.platform.http.permissions import Permission
+
+T = TypeVar("T")
+Injected = Annotated[T, Dependency(skip_validation=True)]
+"""A part that composition provides by the parameter's name."""
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+OPERATIONS: dict[str, "Operation"] = {}
+"""Every declared operation by its id."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route is, for the edge, the API description and the tests that hold every route to its word.
+
+    `limits` are categories of rate limits, all of which are counted. `keyed` operations demand an
+    Idempotency-Key. An answer that holds secrets (`secret`) is never recorded for replay.
+    """
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    permission: Permission
+    limits: tuple[str, ...]
+    errors: tuple[type[DomainError], ...] = ()
+    limited_as: type[DomainError] = RateLimited
+    keyed: bool = False
+    secret: bool = False
+    takes_body: bool = False
+    description: str = ""
+    example: Any = None
+    answer_example: Any = None
+
+    @property
+    def area(self) -> str:
+        """The first part of the id in capitals: `auth.login` belongs to AUTH."""
+        return self.id.partition(".")[0].upper()
+
+
+def route(
+    method: Method,
+    path: str,
+    *,
+    operation: str,
+    summary: str,
+    permission: Permission,
+    limits: tuple[str, ...],
+    errors: tuple[type[DomainError], ...] = (),
+    status: int | None = None,
+    **details: Any,
+) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    """Declare a route.
+
+    Args:
+        method: the HTTP method.
+        path: the full path, such as `/api/v1/auth/register`.
+        operation: the stable id, `{area}.{verb}`.
+        summary: one short sentence.
+        permission: who may call it.
+        limits: the rate-limit categories that it counts in.
+        errors: the refusals that belong to this operation (those of the edge are added).
+        status: the status of success; 200, for POST 201 and for DELETE 204 when not given.
+        details: further fields of `Operation`, and `include_in_schema`.
+    """
+    include_in_schema: bool = details.pop("include_in_schema", True)
+    media_type: str | None = details.pop("media_type", None)
+
+    def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
+        takes_body = "data" in function.__annotations__
+        declared = Operation(
+            id=operation,
+            method=method,
+            path=path,
+            summary=summary,
+            permission=permission,
+            limits=limits,
+            errors=errors,
+            takes_body=takes_body,
+            description=(function.__doc__ or "").strip(),
+            **details,
+        )
+        if OPERATIONS.setdefault(operation, declared) != declared:
+            message = f"operation {operation} is declared twice"
+            raise TypeError(message)
+        options: Mapping[str, Any] = {"operation": declared}
+        return HTTPRouteHandler(
+            path,
+            http_method=method,
+            status_code=status,
+            opt=options,
+            operation_id=operation,
+            summary=summary,
+            description=declared.description,
+            tags=[operation.partition(".")[0]],
+            include_in_schema=include_in_schema,
+            media_type=media_type,
+        )(function)
+
+    return decorate
