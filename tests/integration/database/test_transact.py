@@ -11,7 +11,7 @@ from agon.kernel.errors import DomainError
 from agon.kernel.events import Event, Job
 from agon.kernel.tx import Query, Tx
 from agon.platform.database.database import Database, savepoint
-from agon.platform.database.errors import DatabaseUnavailable, TextInvalid
+from agon.platform.database.errors import DatabaseUnavailable, ValueInvalid
 from agon.platform.events.subscribers import subscriber
 from tests.conftest import OpenDatabase
 
@@ -137,8 +137,21 @@ async def test_no_free_connection_is_refused_in_time(dsn: str, open_database: Op
 
 
 async def test_nul_in_a_text_is_a_refusal_not_a_fault(database: Database):
-    with pytest.raises(TextInvalid):
+    with pytest.raises(ValueInvalid):
         await database.fetch(lambda tx: tx.one(COUNT_TAGS, "nul\x00"))
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+async def test_a_number_out_of_range_is_a_refusal_not_a_fault(database: Database, number: int):
+    echo = Query("test.echo_number", "select $1::bigint", int)
+    with pytest.raises(ValueInvalid):
+        await database.fetch(lambda tx: tx.one(echo, number))
+
+
+async def test_a_division_by_zero_stays_a_fault(database: Database):
+    divide = Query("test.divide", "select 1 / $1::int", int)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await database.fetch(lambda tx: tx.one(divide, 0))
 
 
 async def test_the_read_pool_refuses_writes(database: Database):

@@ -12,10 +12,10 @@ class DatabaseUnavailable(DomainError):
     title = "The database cannot be reached at the moment."
 
 
-class TextInvalid(DomainError):
-    code = "TEXT_INVALID"
+class ValueInvalid(DomainError):
+    code = "VALUE_INVALID"
     refusal = Refusal.INVALID
-    title = "A text holds a character that cannot be stored."
+    title = "A value cannot be stored: a text with a NUL character, or a number or time out of range."
 
 
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
@@ -32,14 +32,24 @@ UNREACHABLE = (
 )
 """The connection is gone or cannot be made; nothing is known to be wrong with the statement."""
 
+UNSTORABLE = (
+    asyncpg.DataError,  # the driver itself: out of the range of the type
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+    asyncpg.NumericValueOutOfRangeError,
+    asyncpg.DatetimeFieldOverflowError,
+)
+"""A value that came from a request and fits no column. Only these of the whole class of data errors: a division by
+zero, say, is a fault of ours."""
+
 
 def translated(error: Exception) -> DomainError | None:
     """The refusal that a database error stands for, or None where it is a fault of ours."""
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         meaning = CONSTRAINTS.get(str(getattr(error, "constraint_name", None)))
         return None if meaning is None or isinstance(meaning, str) else meaning()
-    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
-        return TextInvalid()
+    if type(error) in UNSTORABLE:
+        return ValueInvalid()
     if isinstance(error, asyncpg.QueryCanceledError):
         return DatabaseUnavailable("The database took too long.", retry_after=1)
     if isinstance(error, UNREACHABLE):

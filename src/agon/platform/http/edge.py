@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar import Request, Response
-from litestar.params import Dependency
 
 from agon.contracts.accounts import Principal
 from agon.kernel.tx import ReadTx, Tx
@@ -15,7 +14,7 @@ from agon.platform.context import RequestContext, current
 from agon.platform.database.database import Database
 from agon.platform.http import idempotency
 from agon.platform.http.errors import AuthRequired, IdempotencyKeyRequired
-from agon.platform.http.operations import Operation
+from agon.platform.http.operations import Injected, Operation
 
 T = TypeVar("T")
 Answer = Response
@@ -101,5 +100,5 @@ class RequestEdge:
         return idempotency.Key(self.principal.account_id, operation.id, self._request.scope["path"], key, digest)
 
 
-Edge = Annotated[RequestEdge, Dependency(skip_validation=True)]
+Edge = Injected[RequestEdge]
 """The edge as a parameter of an endpoint."""

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from litestar.di import Dependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Dependency
+from litestar.params import SkipValidationMarker
 
 from agon.kernel.errors import DomainError
 from agon.platform.http.errors import RateLimited
 from agon.platform.http.permissions import Permission
 
 T = TypeVar("T")
-Injected = Annotated[T, Dependency(skip_validation=True)]
+Injected = Annotated[T, Dependency("named"), SkipValidationMarker()]
 """A part that composition provides by the parameter's name."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
 from litestar import Request, Response
@@ -13,7 +12,6 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from agon.kernel.errors import DomainError, FieldError, Refusal, ValidationFailed
 from agon.platform.context import current
-from agon.platform.database.errors import TextInvalid
 from agon.platform.http.errors import (
     BodyTooLarge,
     NotFound,
@@ -102,8 +100,6 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         return answer(ValidationFailed(errors=_field_errors(error)), area)
     if isinstance(error, SerializationException | UnicodeDecodeError | RecursionError | msgspec.DecodeError):
         return answer(ValidationFailed("The body of the request is not valid JSON."), area)
-    if isinstance(error, asyncpg.CharacterNotInRepertoireError):
-        return answer(TextInvalid(), area)
     if isinstance(error, HTTPException):
         return _answer_http(error, area)
     _log.error("request_failed", exc_info=error)
