@@ -28,15 +28,15 @@ _RUNS_SQL = frozenset(
 )
 _LOCK = re.compile(r"(lock|semaphore|mutex)s?$", re.IGNORECASE)
 _STATEMENT = re.compile(
-    r"""(?:begin|commit|rollback|abort|end|start\s+transaction|savepoint|release|prepare\s+transaction)
-    (?:\s+(?:work|transaction|and\s+(?:no\s+)?chain|prepared|(?:to\s+)?(?:savepoint\s+)?[\w"']+|isolation\s+level\s+\w+
-    (?:\s+\w+)?|read\s+(?:only|write)|(?:not\s+)?deferrable|,))*""",
+    r"""(?: begin | start\s+transaction) (?:\s+(?:work|transaction))?
+        (?:\s+(?:isolation\s+level\s+\w+(?:\s+\w+)? | read\s+(?:only|write) | (?:not\s+)?deferrable),?)*
+    | (?:commit | rollback | abort | end) (?:\s+(?:work|transaction))? (?:\s+and\s+(?:no\s+)?chain)?
+    | rollback (?:\s+(?:work|transaction))? \s+to\s+ (?:savepoint\s+)? \w+
+    | (?:release\s+)? savepoint \s+ \w+
+    | (?:prepare\s+transaction | (?:commit|rollback)\s+prepared) \s+ \S+""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SURELY_SQL = re.compile(
-    r"(?:BEGIN|COMMIT|ROLLBACK|ABORT|END)\b|(?i:start\s+transaction|savepoint\s|release\s+savepoint"
-    r"|rollback\s+to\s|(?:begin|commit|rollback)\s+(?:work|transaction|isolation|read|and|prepared))"
-)
+"""A whole statement that begins or ends a transaction, or a part of one."""
 
 
 def violations(root: Path) -> Iterator[Violation]:
@@ -61,13 +61,13 @@ def _driver_imports(module: Module) -> Iterator[Violation]:
 
 def _call(module: Module, call: ast.Call, origins: dict[str, str]) -> Iterator[Violation]:
     name, receiver = _called(call)
-    library = origin_of(call.func, origins).partition(".")[0]
+    library, _, function = origin_of(call.func, origins).partition(".")
     shown = f"{receiver}.{name}()" if receiver else f"{name}()"
     if receiver and name in _ENDS_A_TRANSACTION:
         yield Violation(module.path, call.lineno, f"{shown}: transactions begin and end at the edge; take a Tx")
     elif receiver and name == "acquire" and not _LOCK.search(receiver):
         yield Violation(module.path, call.lineno, f"{shown}: connections are lent by the edge; take a Tx")
-    elif name in _OPENS_A_CONNECTION and library in DRIVERS:
+    elif library in DRIVERS and function in _OPENS_A_CONNECTION:
         yield Violation(module.path, call.lineno, f"{shown}: connections are opened at the edge only")
     elif name in _BEGINS_A_UNIT and domain_of(module.path) and face_of(module.path) not in ENTRIES:
         message = f"{shown}: a unit of work begins in {', '.join(sorted(ENTRIES))}; this part is given its Tx"
@@ -101,8 +101,9 @@ def _sql(module: Module) -> Iterator[Violation]:
         if text is None or "$$" in text:  # a function's body, whose BEGIN is not a transaction's
             continue
         for statement in filter(None, map(str.strip, text.split(";"))):
-            certain = id(node) in given_to_sql or _SURELY_SQL.match(statement)
-            if certain and _STATEMENT.fullmatch(statement):
+            words = statement.split()
+            surely_sql = id(node) in given_to_sql or words[0].isupper() or len(words) > 1
+            if surely_sql and _STATEMENT.fullmatch(statement):
                 message = f'"{statement}" in SQL: transactions begin and end at the edge; take a Tx'
                 yield Violation(module.path, node.lineno, message)
 
