@@ -103,16 +103,20 @@ class Database:
         if stored_jobs or unit.tags:
             self._wakeups.wake(jobs=stored_jobs, invalidations=bool(unit.tags))
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[ReadTx, None]:
-        """Lend the means to read; each statement sees what is committed when it starts."""
-        async with self.read.connection() as connection:
-            yield Reading(connection, self.clock.now(), self._observer)
-
     async def fetch(self, read: Callable[[ReadTx], Awaitable[T]]) -> T:
-        """Run one read."""
-        async with self.reading() as tx:
-            return await read(tx)
+        """Run a read; each of its statements sees what is committed when it starts."""
+        pool = self.read
+        connection = await pool.acquire()
+        usable = False
+        try:
+            result = await read(Reading(connection, self.clock.now(), self._observer))
+            usable = True
+        except Exception:
+            usable = True
+            raise
+        finally:
+            pool.release(connection, usable=usable)
+        return result
 
 
 @asynccontextmanager

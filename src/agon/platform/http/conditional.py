@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request, Response
 
+from agon.platform.http.answers import Encoded
 from agon.platform.http.edge import JSON
 
 
@@ -34,5 +35,5 @@ def conditional(
     headers = {"ETag": current, "Cache-Control": f"public, max-age={max_age}"}
     known = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
     if current in known or current.removeprefix("W/") in known or "*" in known:
-        return Response(b"", status_code=304, headers=headers, media_type=media_type)
-    return Response(body, headers=headers, media_type=media_type)
+        return Encoded(b"", 304, media_type, headers)
+    return Encoded(body, 200, media_type, headers)

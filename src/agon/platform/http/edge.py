@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -13,6 +13,7 @@ from agon.kernel.tx import ReadTx, Tx
 from agon.platform.context import RequestContext, current
 from agon.platform.database.database import Database
 from agon.platform.http import idempotency
+from agon.platform.http.answers import Encoded
 from agon.platform.http.errors import AuthRequired, IdempotencyKeyRequired
 from agon.platform.http.operations import Injected, Operation
 
@@ -73,13 +74,12 @@ class RequestEdge:
         answer = await self._database.transact(lambda tx: idempotency.once(tx, key, verb, self._encoded))
         headers = {**answer.headers, **({"Idempotent-Replayed": "true"} if answer.replayed else {})}
         media_type = headers.pop("Content-Type", JSON)
-        content = cast("T", answer.body)
-        return Response(content, status_code=answer.status, headers=headers, media_type=media_type)
+        return Encoded(answer.body, answer.status, media_type, headers)
 
     def answer(self, result: T) -> Answer[T]:
         """A result as the operation's answer."""
         status, body = self._encoded(result)
-        return Response(cast("T", body), status_code=status, media_type=JSON)
+        return Encoded(body, status)
 
     def _encoded(self, result: object) -> tuple[int, bytes]:
         status: int = self._request.route_handler.status_code

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from agon.kernel.errors import DomainError, FieldError, Refusal, ValidationFailed
 from agon.platform.context import current
+from agon.platform.http.answers import Encoded
 from agon.platform.http.errors import (
     BodyTooLarge,
     NotFound,
@@ -87,7 +88,7 @@ def _headers(error: DomainError, status: int) -> dict[str, str]:
 def answer(error: DomainError, area: str | None = None, more: Mapping[str, str] | None = None) -> Response[bytes]:
     """A refusal as a response."""
     status, headers, body = problem_for(error, area)
-    return Response(body, status_code=status, headers={**headers, **(more or {})}, media_type=PROBLEM_JSON)
+    return Encoded(body, status, PROBLEM_JSON, {**headers, **(more or {})})
 
 
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -140,9 +141,7 @@ def _plain(status: HTTPStatus, code: str, headers: Mapping[str, str] | None = No
         code=code,
         request_id=current().request_id,
     )
-    return Response(
-        msgspec.json.encode(problem), status_code=status, headers=dict(headers or {}), media_type=PROBLEM_JSON
-    )
+    return Encoded(msgspec.json.encode(problem), status, PROBLEM_JSON, headers or {})
 
 
 def _field_errors(error: ValidationException) -> tuple[FieldError, ...]:
