@@ -11,6 +11,7 @@ from agon.platform.settings.catalogue import Setting, catalogue
 from agon.platform.settings.describe import public_dump
 from agon.platform.settings.model import Settings
 from agon.platform.settings.problems import SettingsError
+from agon.platform.settings.sources import Reader
 
 SECRETS = [setting for setting in catalogue(Settings).values() if setting.secret]
 CANARY = "Zk7canaryQx9"
@@ -91,6 +92,14 @@ def test_a_refused_start_shows_no_secret(setting: Setting, place: str, tmp_path:
 )
 def test_a_secret_in_the_wrong_place_is_not_shown_either(environ: dict[str, str], tmp_path: Path) -> None:
     assert CANARY not in said(refusal(environ, tmp_path))
+
+
+@pytest.mark.parametrize("setting", SECRETS, ids=lambda setting: setting.path)
+def test_what_is_read_hides_secrets_before_they_are_validated(setting: Setting) -> None:
+    reader = Reader(catalogue(Settings))
+    read = [reader.environment({setting.variable: CANARY}), reader.overrides({setting.path: CANARY})]
+    assert all(layer[setting.path].origin for layer in read)
+    assert CANARY not in repr(read)
 
 
 def test_the_wrong_kind_of_value_in_a_file_is_not_shown(tmp_path: Path) -> None:
