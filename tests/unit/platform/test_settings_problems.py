@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agon.platform.settings import sources
 from agon.platform.settings.catalogue import CONFIG_DIR_VARIABLE, catalogue
+from agon.platform.settings.load import Rules, load
 from agon.platform.settings.model import Settings
 from agon.platform.settings.problems import Problem, SettingsError
 
@@ -106,6 +107,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("AGON_HTTP_DRAIN_SECONDS", "nan", "'nan' should be a finite number"),
         ("AGON_HTTP_HSTS", "maybe", "'maybe' should be a valid boolean"),
         ("AGON_HOST", "http://x", "'http://x' is not an address or a host name"),
+        ("AGON_HOST", "exa[mple", "'exa[mple' is not an address or a host name"),
+        ("AGON_HOST", "localhost:8000", "'localhost:8000' is not an address or a host name"),
         ("AGON_BASE_URL", "example.org", "'example.org' is not an http or https address"),
         ("AGON_BASE_URL", "https://example.org/", "'https://example.org/' must not have a path or a slash at its end"),
         ("AGON_BASE_URL", "https://exam ple.org", "'https://exam ple.org' is not a URL"),
@@ -226,3 +229,17 @@ def test_a_limit_of_zero_is_a_limit(tmp_path: Path) -> None:
     settings = Settings.load({one.path: 0 for one in limits}, {}, tmp_path)
     assert set(settings.limits.model_dump().values()) == {0}
     assert {one.field.default for one in limits} == {5, 10, 100, 120, 150, 200, 600, 1000, 3000}
+
+
+def test_a_default_worked_out_wrongly_is_reported_and_not_lost() -> None:
+    rules = Rules[Settings](derive=lambda _: {"base_url": "nonsense"}, findings=lambda _: ())
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, rules, overrides={"http.port": "abc"}, environ={}, directory=Path("/"))
+    assert [problem.name for problem in caught.value.problems] == ["flag http.port", "AGON_BASE_URL"]
+
+
+def test_an_address_that_cannot_be_taken_apart_is_reported_once(problems: Callable[..., list[Problem]]) -> None:
+    found = problems({"AGON_ENVIRONMENT": "production", "AGON_BASE_URL": "https://[example.org"})
+    assert [problem.problem for problem in found if problem.name == "AGON_BASE_URL"] == [
+        "'https://[example.org' is not a URL"
+    ]

@@ -7,7 +7,7 @@ loader puts behind the value.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
@@ -67,7 +67,13 @@ def _host_pattern(value: str) -> str:
 
 
 def _listen_address(value: str) -> str:
-    if any(character.isspace() or character in "/@?#" for character in value):
+    odd = any(character.isspace() or character in "/@?#[]" for character in value)
+    if not odd and ":" in value:
+        try:
+            ip_address(value)
+        except ValueError:
+            odd = True
+    if odd:
         message = "is not an address or a host name"
         raise ValueError(message)
     return value
