@@ -19,7 +19,7 @@ S = TypeVar("S", bound=BaseSettings)
 _SHOWN_CHARACTERS = 80
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules(Generic[S]):
     """What a settings model knows beyond its fields."""
 
@@ -29,7 +29,7 @@ class Rules(Generic[S]):
     """What contradicts itself or is refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loaded(Generic[S]):
     """The settings, and for each value that somebody gave where it came from."""
 
