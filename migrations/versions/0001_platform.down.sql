@@ -1,4 +1,5 @@
-drop table pgqueuer, pgqueuer_log, pgqueuer_schedules, pgqueuer_statistics;
+drop table periodic_run, pgqueuer, pgqueuer_log, pgqueuer_statistics;
+drop function skip_row;
 drop type pgqueuer_status;
 drop table feature_switch, audit_seal, audit_log, idempotency_record, invalidation, subscriber, processed_event, event;
 drop function drop_partitions, ensure_partitions;

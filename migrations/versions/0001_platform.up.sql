@@ -178,6 +178,7 @@ call make_append_only('audit_seal');
 select ensure_partitions('event', now(), 2), ensure_partitions('processed_event', now(), 2);
 
 -- The queue of jobs, as PgQueuer 1.6 expects it, without its trigger: NOTIFY inside a transaction serialises commits.
+-- last_error is ours: the traceback of the last run that failed. The log beside it is unlogged and would lose it.
 create type pgqueuer_status as enum
     ('queued', 'picked', 'successful', 'exception', 'canceled', 'deleted', 'failed');
 
@@ -195,7 +196,8 @@ create table pgqueuer (
     payload bytea,
     headers jsonb,
     attempts integer not null default 0,
-    slot bigint
+    slot bigint,
+    last_error text
 );
 
 create unlogged table pgqueuer_log (
@@ -207,19 +209,6 @@ create unlogged table pgqueuer_log (
     entrypoint text not null,
     traceback jsonb,
     aggregated boolean default false
-);
-
-create table pgqueuer_schedules (
-    id bigserial not null primary key,
-    expression text not null,
-    entrypoint text not null,
-    heartbeat timestamptz not null default now(),
-    created timestamptz not null default now(),
-    updated timestamptz not null default now(),
-    next_run timestamptz not null default now(),
-    last_run timestamptz,
-    status pgqueuer_status default 'queued'::pgqueuer_status,
-    unique (expression, entrypoint)
 );
 
 create unlogged table pgqueuer_statistics (
@@ -247,3 +236,18 @@ create index pgqueuer_log_not_aggregated on pgqueuer_log ((1)) where not aggrega
 create index pgqueuer_log_status on pgqueuer_log (status);
 create unique index pgqueuer_statistics_unique_count on pgqueuer_statistics
     (priority, date_trunc('sec'::text, timezone('UTC'::text, created)), status, entrypoint);
+
+-- PgQueuer logs three rows a job in the plain course of things; only what went wrong is worth one.
+create function skip_row() returns trigger language plpgsql as $$
+begin
+    return null;
+end $$;
+create trigger only_failures before insert on pgqueuer_log
+    for each row when (new.traceback is null and new.status in ('queued', 'picked', 'successful'))
+    execute function skip_row();
+
+-- The last due moment of each periodic job that was claimed: each is claimed once, by whichever worker comes first.
+create table periodic_run (
+    name text constraint periodic_run_pkey primary key,
+    slot timestamptz not null
+);
