@@ -132,6 +132,7 @@ class Allowance(msgspec.Struct):
     limit: int
     remaining: int
     reset_seconds: float
+    retry_after: float
 
 
 class CountingLimits:
@@ -144,10 +145,7 @@ class CountingLimits:
     async def hit(self, category: str, key: str) -> Allowance:
         limit = self.limits.get(category, 1_000_000)
         count = self.hits[category, key] = self.hits.get((category, key), 0) + 1
-        return Allowance(count <= limit, limit, limit - count, 30)
-
-    def client_key(self, address: str) -> str:
-        return address
+        return Allowance(count <= limit, limit, limit - count, 60, 30)
 
 
 class Tokens:

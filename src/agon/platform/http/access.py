@@ -10,6 +10,7 @@ from agon.platform.context import RequestContext, current
 from agon.platform.http.asgi import App, Receive, Scope, Send
 from agon.platform.http.errors import AuthForbidden, AuthRequired, MediaTypeUnsupported, RateLimited
 from agon.platform.http.operations import Operation
+from agon.platform.limits.addresses import client_key
 
 PER_ADDRESS = frozenset({"login", "auth", "anonymous", "public"})
 """Categories that count by client address whoever is signed in; the others count by account."""
@@ -27,12 +28,12 @@ class Allowance(Protocol):
     def remaining(self) -> int: ...
     @property
     def reset_seconds(self) -> float: ...
+    @property
+    def retry_after(self) -> float: ...
 
 
 class Limiter(Protocol):
     async def hit(self, category: str, key: str) -> Allowance: ...
-
-    def client_key(self, address: str) -> str: ...
 
 
 class Access:
@@ -108,9 +109,9 @@ class Access:
 
     async def _hit(self, category: str, context: RequestContext, principal: Principal | None) -> Allowance:
         if category in PER_ADDRESS:
-            return await self._limiter.hit(category, self._limiter.client_key(context.client_ip))
+            return await self._limiter.hit(category, client_key(context.client_ip))
         if principal is None:
-            return await self._limiter.hit("anonymous", self._limiter.client_key(context.client_ip))
+            return await self._limiter.hit("anonymous", client_key(context.client_ip))
         return await self._limiter.hit(category, str(principal.account_id))
 
     def _refusal(self, allowance: Allowance, operation: Operation | None) -> DomainError:
@@ -118,7 +119,7 @@ class Access:
         reset = max(0.0, allowance.reset_seconds)
         reset_at = self._clock.now() + timedelta(seconds=reset)
         data = {"limit": allowance.limit, "remaining": 0, "reset_at": reset_at}
-        return error(data=data, retry_after=reset)
+        return error(data=data, retry_after=allowance.retry_after or reset)
 
 
 def _limit_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
