@@ -1,0 +1,1 @@
+"""Accounts: who you are, how you prove it, what you may do."""

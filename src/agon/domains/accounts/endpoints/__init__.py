@@ -1,0 +1,5 @@
+"""REST of accounts."""
+
+from agon.domains.accounts.endpoints import keys, own_account, registration, roles, sign_in
+
+ROUTES = [*registration.ROUTES, *sign_in.ROUTES, *own_account.ROUTES, *roles.ROUTES, *keys.ROUTES]

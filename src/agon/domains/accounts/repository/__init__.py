@@ -1,0 +1,1 @@
+"""All SQL of accounts, and what each of its constraints means."""

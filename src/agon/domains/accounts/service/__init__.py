@@ -1,0 +1,1 @@
+"""Use cases of accounts: they are given a transaction and commit nothing."""
