@@ -65,8 +65,8 @@ class HttpServer:
         self._listening = listening
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Accept connections; returns when it does."""
+    async def start(self) -> asyncio.Task[None]:
+        """Accept connections; returns when it does, with the task that ends when serving does."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._listening]), name="http-server")
         while not self._server.started:
             if self._task.done():
@@ -74,6 +74,7 @@ class HttpServer:
                 message = "the HTTP server ended at once"
                 raise RuntimeError(message)
             await asyncio.sleep(0.005)
+        return self._task
 
     async def stop(self) -> None:
         """Accept no more, and finish what is under way, at most for the time to drain."""
@@ -81,8 +82,3 @@ class HttpServer:
         if self._task is not None:
             await self._task
             self._task = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it ended by itself."""
-        return self._task is not None and self._task.done()

@@ -1,0 +1,71 @@
+"""What the parts of a process tell the metrics and traces."""
+
+import asyncio
+from contextlib import AbstractContextManager
+from typing import Any
+
+from agon.platform.breakers import State
+from agon.platform.database.pool import Pool
+from agon.platform.jobs.observing import Outcome
+from agon.platform.load_status import Load, LoadStatus, Measure, Threshold
+from agon.platform.observability import metrics, traces
+from agon.platform.settings.stores import LoadSettings
+
+_STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+_SAMPLE_SECONDS = 5.0
+_DELIVERY = "event:"
+
+
+class JobTelemetry:
+    """Told of every job: one measurement and, where traces are on, one span each."""
+
+    def span(self, name: str, trace_parent: str | None) -> AbstractContextManager[Any]:
+        return traces.span(name, traces.SpanKind.CONSUMER, {"agon.job": name}, trace_parent)
+
+    def finished(self, name: str, outcome: Outcome, seconds: float, lag: float) -> None:
+        metrics.JOBS.add(name, outcome.value)
+        metrics.JOB_DURATION.observe(seconds, name)
+        if name.startswith(_DELIVERY):
+            metrics.OUTBOX_LAG.observe(lag)
+
+
+def breaker_changed(name: str, state: State) -> None:
+    """A breaker opened, closed, or lets a try through."""
+    metrics.BREAKER_TRANSITIONS.add(name, state.value)
+    metrics.BREAKER_STATE.set(_STATES[state], name)
+
+
+def load_changed(load: Load) -> None:
+    """The process is healthy, degraded or critical now."""
+    metrics.LOAD_STATUS.set(int(load))
+
+
+def thresholds(settings: LoadSettings) -> dict[Measure, Threshold]:
+    """What the settings call degraded and critical, in seconds."""
+    return {
+        Measure.POOL_WAIT: Threshold(settings.pool_wait_degraded_ms / 1000, settings.pool_wait_critical_ms / 1000),
+        Measure.LOOP_LAG: Threshold(settings.loop_lag_degraded_ms / 1000, settings.loop_lag_critical_ms / 1000),
+        Measure.DATABASE: Threshold(
+            settings.database_p95_degraded_ms / 1000, settings.database_p95_critical_ms / 1000
+        ),
+    }
+
+
+def watch_pool_waits(load: LoadStatus) -> Any:
+    """What a pool calls with its name and how long a connection was waited for."""
+
+    def waited(pool: str, seconds: float) -> None:
+        metrics.DATABASE_POOL_WAIT.observe(seconds, pool)
+        load.record(Measure.POOL_WAIT, seconds)
+
+    return waited
+
+
+async def sample_pools(pools: tuple[Pool, ...]) -> None:
+    """Show how many connections are in use and idle; runs until cancelled."""
+    while True:
+        for pool in pools:
+            lent, idle = pool.usage()
+            metrics.DATABASE_POOL_CONNECTIONS.set(lent, pool.options.name, "used")
+            metrics.DATABASE_POOL_CONNECTIONS.set(idle, pool.options.name, "idle")
+        await asyncio.sleep(_SAMPLE_SECONDS)
