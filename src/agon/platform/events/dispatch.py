@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from agon.kernel.constraints import refuses
 from agon.kernel.events import EVENTS, Event
 from agon.kernel.tx import Query, Tx
 from agon.platform.database.database import Database
@@ -15,6 +16,13 @@ STATEMENT_TIMEOUT = 30.0
 """Seconds for each statement of a handler: longer than a request's, since nobody is waiting."""
 MOST_AT_ONCE = 100
 """Earlier events of a subject that are handled in one transaction with a later one."""
+
+
+refuses(
+    event_pkey="identifiers are made here, from time and chance",
+    processed_event_pkey="a second row is left out",
+    subscriber_pkey="a second row is left out",
+)
 
 
 class EventMissing(Exception):
@@ -53,7 +61,7 @@ class Taken(msgspec.Struct, frozen=True):
     """The answer to taking an event: whether it was still to be taken, and the event."""
 
     first: bool
-    event_id: UUID
+    id: UUID
     occurred_at: datetime
     type: str
     subject: str
@@ -62,7 +70,7 @@ class Taken(msgspec.Struct, frozen=True):
 
     @property
     def stored(self) -> Stored:
-        return Stored(self.event_id, self.occurred_at, self.type, self.subject, self.seq, self.data)
+        return Stored(self.id, self.occurred_at, self.type, self.subject, self.seq, self.data)
 
 
 _TAKE = Query(
@@ -72,7 +80,7 @@ _TAKE = Query(
            on conflict do nothing
            returning event_id
        )
-       select exists (select from taken), id, occurred_at, type, subject, seq, data::text
+       select exists (select from taken) as first, id, occurred_at, type, subject, seq, data::text
        from event where id = $2 and occurred_at = $3""",
     Taken,
 )

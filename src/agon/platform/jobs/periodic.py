@@ -11,6 +11,7 @@ import croniter
 import msgspec
 import structlog
 
+from agon.kernel.constraints import refuses
 from agon.kernel.errors import DomainError
 from agon.kernel.tx import Query, Tx
 from agon.platform.database.database import Database
@@ -22,6 +23,8 @@ _LONGEST_SLEEP = 30.0
 _AFTER_FAILURE = 1.0
 _log = structlog.get_logger(__name__)
 _cron: Any = croniter.croniter  # it carries no types
+
+refuses(periodic_run_pkey="a second row becomes an update")
 
 _CLAIM = Query(
     "periodic.claim",
