@@ -62,6 +62,11 @@ migration: $(DEVELOPMENT) ## Begin a migration: make migration name=add_seasons
 	@test -n "$(name)" || { echo 'Say what it does: make migration name=add_seasons' >&2; exit 2; }
 	$(BIN)/agon migrate new "$(name)"
 
+.PHONY: schema
+schema: $(DEVELOPMENT) ## Write schema.sql anew, from the migrations
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export AGON_DATA_DIR="$$folder/data" AGON_ENVIRONMENT=test && \
+		$(BIN)/agon migrate up && $(BIN)/agon migrate dump schema.sql
+
 .PHONY: docs
 docs: $(DEVELOPMENT) ## Write the generated pages anew
 	$(BIN)/python -m tools.generate_docs
