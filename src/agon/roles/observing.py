@@ -45,9 +45,7 @@ def thresholds(settings: LoadSettings) -> dict[Measure, Threshold]:
     return {
         Measure.POOL_WAIT: Threshold(settings.pool_wait_degraded_ms / 1000, settings.pool_wait_critical_ms / 1000),
         Measure.LOOP_LAG: Threshold(settings.loop_lag_degraded_ms / 1000, settings.loop_lag_critical_ms / 1000),
-        Measure.DATABASE: Threshold(
-            settings.database_p95_degraded_ms / 1000, settings.database_p95_critical_ms / 1000
-        ),
+        Measure.DATABASE: Threshold(settings.database_p95_degraded_ms / 1000, settings.database_p95_critical_ms / 1000),
     }
 
 
@@ -61,11 +59,14 @@ def watch_pool_waits(load: LoadStatus) -> Any:
     return waited
 
 
-async def sample_pools(pools: tuple[Pool, ...]) -> None:
-    """Show how many connections are in use and idle; runs until cancelled."""
+async def sample(pools: tuple[Pool, ...]) -> None:
+    """Show how many connections are in use and idle, and how late the event loop is; runs until cancelled."""
+    loop = asyncio.get_running_loop()
     while True:
         for pool in pools:
             lent, idle = pool.usage()
             metrics.DATABASE_POOL_CONNECTIONS.set(lent, pool.options.name, "used")
             metrics.DATABASE_POOL_CONNECTIONS.set(idle, pool.options.name, "idle")
+        due = loop.time() + _SAMPLE_SECONDS
         await asyncio.sleep(_SAMPLE_SECONDS)
+        metrics.EVENT_LOOP_LAG.set(max(0.0, loop.time() - due))

@@ -20,7 +20,8 @@ UNMATCHED = "unmatched"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _LONGEST_HEADERS = 32 * 1024
 _LONGEST_USER_AGENT = 256
-_PLAIN_HTTP = ("/health", "/metrics")
+_FOR_OPERATORS = ("/health", "/metrics")
+"""Asked by probes and monitoring, by the address of the machine and over plain HTTP."""
 _log = structlog.get_logger(__name__)
 
 
@@ -29,7 +30,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
-    """Host names that are answered to, all when empty."""
+    """Host names that are answered to (`*.` and a name for all below it), all when empty."""
     https_base: str | None = None
     """Where requests over plain HTTP are sent; None where plain HTTP is fine."""
     hsts: bool = False
@@ -101,20 +102,26 @@ class Gate:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > _LONGEST_HEADERS:
             await refuse(send, 431, "HEADERS_TOO_LARGE", "The headers of the request are too large.")
             return
-        host = headers.get(b"host", b"").lower()
-        if not host or (self._hosts and host.partition(b":")[0] not in self._hosts):
+        internal = scope["path"].startswith(_FOR_OPERATORS)
+        if not self._answers_to(headers.get(b"host", b"").lower(), any_host=internal):
             await refuse(send, 400, "HOST_INVALID", "The request's Host is not one that this server answers to.")
             return
-        if (
-            self._options.https_base
-            and not self._is_https(scope, headers)
-            and not scope["path"].startswith(_PLAIN_HTTP)
-        ):
+        if self._options.https_base and not internal and not self._is_https(scope, headers):
             await self._to_https(scope, send)
             return
         if scope["method"] == "HEAD":  # a GET whose body is left out (see _Answer)
             scope["method"] = "GET"
         await self._app(scope, receive, send)
+
+    def _answers_to(self, host: bytes, *, any_host: bool) -> bool:
+        if not host:
+            return False
+        name = host.rpartition(b":")[0] if host.rpartition(b":")[2].isdigit() else host
+        return (
+            any_host
+            or not self._hosts
+            or any(name == known or (known.startswith(b"*") and name.endswith(known[1:])) for known in self._hosts)
+        )
 
     def _context(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestContext:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
