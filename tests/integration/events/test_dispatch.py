@@ -187,3 +187,16 @@ async def test_a_payload_that_is_no_delivery_is_a_failure(database: Database):
     missing = msgspec.json.encode(Delivery(str(uuid.uuid4()), database.clock.now()))
     with pytest.raises(EventMissing):
         await Dispatcher(database, database.subscriptions).deliver("workshop.store", missing)
+
+
+async def test_events_that_already_wait_for_a_new_subscriber_are_its_own(database: Database, dsn: str, batch: str):
+    name = f"workshop.awaited_{batch}"
+    await make(database, batch, 1)
+    awaited = subscriber(name, PartMade, COUNT.handle, ordered=True)
+    subscriptions = type(database.subscriptions)([awaited])
+    async with opened(dsn, awaited) as other:
+        await make(other, batch, 2, 3)
+        await register(other, subscriptions)
+        last = (await deliveries(other, name, batch))[-1]
+        await Dispatcher(other, subscriptions).deliver(name, last)
+    assert await handled(database, "counted", batch) == [2, 3]

@@ -27,7 +27,7 @@ from agon.platform.jobs.handlers import JobHandler, job_handler
 from agon.platform.jobs.worker import Worker, WorkerOptions
 
 EFFECTS = "create table if not exists effect (id serial, what text not null, item text not null, process integer)"
-OURS = "entrypoint similar to '(event:workshop|part|periodic:workshop).%'"
+OURS = "entrypoint similar to '(suspect:|)(event:workshop|part|periodic:workshop).%'"
 NOTE = Query("workshop.note", "insert into effect (what, item, process) values ($1, $2, $3)", type(None))
 SLEEP = Query("workshop.sleep", "select pg_sleep($1)::text", str)
 CRASH_TIMEOUT = 1.0

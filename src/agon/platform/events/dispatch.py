@@ -112,10 +112,18 @@ _EARLIER = Query(
     Stored,
 )
 _REGISTER = Query(
+    # Events that wait for the subscriber already (the program that stores them was started first) count as its own.
     "events.register_subscribers",
     """insert into subscriber (name, since_seq, registered_at)
-       select name, (select case when is_called then last_value + 1 else last_value end from event_seq), $2
-       from unnest($1::text[]) as name
+       select subscriber_name, least(
+           (select case when is_called then last_value + 1 else last_value end from event_seq),
+           (select min(event.seq) from pgqueuer job
+            join event on event.id = substring(encode(job.payload, 'escape') from
+                '"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"')::uuid
+            where job.entrypoint = 'event:' || subscriber_name)
+       ), $2
+       from unnest($1::text[]) as subscriber_name
+       where not exists (select from subscriber where name = subscriber_name)
        on conflict do nothing""",
     type(None),
 )

@@ -13,10 +13,13 @@ from pgqueuer.domain.models import Job as PickedJob
 from pgqueuer.domain.models import TracebackRecord
 from pgqueuer.domain.types import JOB_STATUS, QueueEntrypoint, QueueManagerId
 
+SUSPECT_PREFIX = "suspect:"
+"""Jobs that may have killed their worker wait under their name with this before it, in a lane of one place; a run that
+ends, however badly, clears them."""
 LONGEST_ERROR = 8_000
 """Characters of a traceback that are kept with a job; its end tells most."""
 
-_FINISH = """
+_FINISH = f"""
     with ended as (
         select * from unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[])
             as ended (id, status, error, traceback)
@@ -28,7 +31,7 @@ _FINISH = """
     ), held as (
         update pgqueuer job
         set status = 'failed', attempts = attempts + 1, updated = now(), queue_manager_id = null, slot = null,
-            last_error = ended.error
+            entrypoint = regexp_replace(entrypoint, '^{SUSPECT_PREFIX}', ''), last_error = ended.error
         from ended
         where job.id = ended.id and ended.status = 'failed'
           and job.status = 'picked' and job.queue_manager_id = $5::uuid
@@ -38,18 +41,19 @@ _FINISH = """
     select id, status::pgqueuer_status, entrypoint, priority, traceback
     from (select * from deleted union all select * from held) as gone
     where status <> 'successful'
-"""
-_RETRY = """
+"""  # noqa: S608 - what is put in is a constant
+_RETRY = f"""
     with waiting as (
         update pgqueuer job
         set status = 'queued', execute_after = now() + $2::interval, attempts = attempts + 1, updated = now(),
-            queue_manager_id = null, slot = null, last_error = $3
+            queue_manager_id = null, slot = null, last_error = $3,
+            entrypoint = regexp_replace(entrypoint, '^{SUSPECT_PREFIX}', '')
         where id = $1 and status = 'picked' and queue_manager_id = $5::uuid
         returning id, entrypoint, priority
     )
     insert into pgqueuer_log (job_id, status, entrypoint, priority, traceback)
     select id, 'queued', entrypoint, priority, $4::jsonb from waiting
-"""
+"""  # noqa: S608 - what is put in is a constant
 _HAND_BACK = """
     update pgqueuer set status = 'queued', execute_after = now(), updated = now(), queue_manager_id = null, slot = null
     where status = 'picked' and queue_manager_id = $1::uuid

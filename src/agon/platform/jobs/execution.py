@@ -99,20 +99,20 @@ class Execution(AbstractEntrypointExecutor):
         task = asyncio.current_task()
         if self._shift.stopping or task is None:
             raise asyncio.CancelledError
-        self._shift.running[task] = job.entrypoint
+        self._shift.running[task] = self._work.name
         began = time.perf_counter()
         lag = self._lag(job)
         try:
             await self._run(job)
         except asyncio.CancelledError as error:
             if task.cancelling():
-                self._report(job, Outcome.HANDED_BACK, began, lag)
+                self._report(Outcome.HANDED_BACK, began, lag)
                 raise
             self._fail(job, JobCancelled(self._work.name), error, began, lag)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is that job's failure, not the worker's
             self._fail(job, error, error, began, lag)
         else:
-            self._report(job, Outcome.DONE, began, lag)
+            self._report(Outcome.DONE, began, lag)
         finally:
             del self._shift.running[task]
 
@@ -147,14 +147,14 @@ class Execution(AbstractEntrypointExecutor):
         if attempt < most:
             delay = delay_after(job.attempts, error)
             _log.warning("job_failed", **reason, retry_in_seconds=round(delay.total_seconds(), 1))
-            self._report(job, Outcome.RETRIED, began, lag)
+            self._report(Outcome.RETRIED, began, lag)
             raise RetryRequested(delay, reason=str(error)) from cause
         _log.error("job_dead" if self._work.kept_when_failed else "job_dropped", **reason)
-        self._report(job, Outcome.DEAD if self._work.kept_when_failed else Outcome.DROPPED, began, lag)
+        self._report(Outcome.DEAD if self._work.kept_when_failed else Outcome.DROPPED, began, lag)
         raise error
 
-    def _report(self, job: PickedJob, outcome: Outcome, began: float, lag: float) -> None:
-        self._shift.observer.finished(job.entrypoint, outcome, time.perf_counter() - began, lag)
+    def _report(self, outcome: Outcome, began: float, lag: float) -> None:
+        self._shift.observer.finished(self._work.name, outcome, time.perf_counter() - began, lag)
 
     def _lag(self, job: PickedJob) -> float:
         since: datetime = job.created if self._work.since_created else max(job.created, job.execute_after)

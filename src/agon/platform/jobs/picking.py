@@ -15,7 +15,7 @@ from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from agon.platform.database.dedicated import DedicatedConnection
-from agon.platform.jobs.claims import Claims
+from agon.platform.jobs.claims import SUSPECT_PREFIX, Claims
 from agon.platform.jobs.execution import Execution, Shift, Work
 
 _NEVER = timedelta(days=36_500)
@@ -30,15 +30,20 @@ class Lane(msgspec.Struct):
 
     size: int
     kinds: dict[QueueEntrypoint, EntrypointExecutionParameter]
+    strict: bool = False
+    """Whether a place is free only when the database, too, knows that the job before has ended; it is told of ends in
+    batches, a tenth of a second later."""
 
 
 def lanes_of(works: Iterable[Work], size: int) -> list[Lane]:
-    """Sort kinds of jobs into their lanes, each with `size` places."""
+    """Sort kinds of jobs into their lanes, each with `size` places; suspects of any kind share one place."""
+    unlimited = EntrypointExecutionParameter(concurrency_limit=0)
     lanes: dict[str, Lane] = {}
+    suspects = Lane(1, {}, strict=True)
     for work in works:
-        lane = lanes.setdefault(work.lane, Lane(size, {}))
-        lane.kinds[QueueEntrypoint(work.name)] = EntrypointExecutionParameter(concurrency_limit=0)
-    return list(lanes.values())
+        lanes.setdefault(work.lane, Lane(size, {})).kinds[QueueEntrypoint(work.name)] = unlimited
+        suspects.kinds[QueueEntrypoint(f"{SUSPECT_PREFIX}{work.name}")] = unlimited
+    return [*lanes.values(), suspects]
 
 
 class QueueDriver(Driver):
@@ -102,6 +107,7 @@ class Picker(QueueManager):
         """Make the kinds of jobs known."""
         for work in works:
             self.register_executor(work.name, Execution(work, shift))
+            self.register_executor(f"{SUSPECT_PREFIX}{work.name}", Execution(work, shift))
 
     async def fetch_jobs(
         self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
@@ -123,7 +129,8 @@ class Picker(QueueManager):
         free = lane.size - sum(self._lane_of.get(running) is lane for running in self.job_context)
         if free <= 0:
             return []
-        jobs = await self.queries.dequeue(free, lane.kinds, self.queue_manager_id, None, _NEVER)
+        most = lane.size if lane.strict else None
+        jobs = await self.queries.dequeue(free, lane.kinds, self.queue_manager_id, most, _NEVER)
         return [job for job in jobs if job.id not in self.job_context]
 
     async def _wait(self) -> None:

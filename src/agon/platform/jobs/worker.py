@@ -116,7 +116,7 @@ class Worker:
         _log.warning("jobs_handed_back", jobs=sorted(self._shift.running.values()))
         for task in list(self._shift.running):
             task.cancel()
-        if not await self._ended_within(_CLOSING_SECONDS):
+        if not self._connection.connected_for() or not await self._ended_within(_CLOSING_SECONDS):
             await self._connection.close()
             await self._ended.wait()
 
