@@ -49,8 +49,7 @@ class HttpServer:
         configuration = uvicorn.Config(
             cast("Any", application),
             http="httptools",
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
+            ws="none",
             loop="none",
             lifespan="off",
             log_config=None,

@@ -8,7 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
+from agon import __version__
 from agon.platform.http.service_routes import metrics_application
+from agon.platform.observability.logs import LogFormat, configure_logs
 from agon.platform.settings.model import Settings
 from agon.roles.announcement import announce
 from agon.roles.api import build_api
@@ -41,6 +43,7 @@ async def serve_worker(settings: Settings) -> None:
 
 async def _run(settings: Settings, role: str, *, http: bool, jobs: bool, migrate: bool) -> None:
     stopping = _stop_signal()
+    configure_logs(level=settings.log.level, line_format=LogFormat(settings.log.format), role=role, version=__version__)
     async with AsyncExitStack() as stack:
         listening = listen(settings.http.host, settings.http.port) if http else None
         if listening is not None:

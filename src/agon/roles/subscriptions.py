@@ -1,0 +1,8 @@
+"""Who is told of which fact: every subscriber of every domain."""
+
+from agon.platform.events.subscribers import Subscriptions
+
+
+def subscriptions() -> Subscriptions:
+    """All subscribers."""
+    return Subscriptions([])
