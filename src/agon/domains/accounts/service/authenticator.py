@@ -13,6 +13,7 @@ from agon.domains.accounts.service import keys
 from agon.domains.accounts.service.published import PublishedKeys, Reader
 from agon.domains.accounts.service.tokens import AccessTokens
 from agon.kernel.clock import Clock
+from agon.platform.invalidation import EVERYTHING
 
 MAXIMUM_AGE = 60.0
 """Seconds for which a verified token and its principal are remembered."""
@@ -117,7 +118,7 @@ class TokenAuthenticator:
 
     async def forget(self, tags: frozenset[str]) -> None:
         """Drop what these invalidation tags make stale; also what is being asked for at this moment."""
-        if keys.TAG in tags:
+        if keys.TAG in tags or tags >= EVERYTHING:
             self._published.forget()
             self._entries.clear()
             self._by_tag.clear()
