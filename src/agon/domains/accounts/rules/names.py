@@ -34,7 +34,7 @@ _RESERVED = """
 RESERVED = frozenset(_RESERVED.split())
 """Usernames that nobody gets: they read like staff, or like a page of the site."""
 
-_FALLBACK = "player"
+_FALLBACK = "newcomer"
 """What a username begins with where the display name has no letter for it."""
 _NUMBERED = 8
 """How many numbered usernames are offered after the plain one."""
