@@ -60,11 +60,11 @@ async def _run(settings: Settings, role: str, *, http: bool, jobs: bool, migrate
             await stack.enter_async_context(_serving(server, ends))
             await announce(site, listening.getsockname()[1])
         await _until_told(stopping, ends)
-        _log.info("shutdown_begun", role=role)
+        _log.info("shutdown_begun")
         site.health.begin_shutdown()
         if http:
             await asyncio.sleep(settings.http.shutdown_grace_seconds)
-    _log.info("shutdown_complete", role=role)
+    _log.info("shutdown_complete")
 
 
 def _stop_signal() -> asyncio.Event:

@@ -3,16 +3,20 @@
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from rich.console import Console
 
 from agon import __version__
 from agon.kernel.errors import DomainError
+from agon.platform.context import RequestContext, enter
 from agon.platform.observability.logs import LogFormat, configure_logs
 from agon.platform.settings.model import Settings
 from agon.platform.settings.problems import SettingsError
 from agon.roles.storage import Addresses, SchemaBehind, find_database
+
+if TYPE_CHECKING:
+    from agon.roles.site import Site
 
 T = TypeVar("T")
 _errors = Console(stderr=True, highlight=False)
@@ -56,5 +60,19 @@ def on_database(work: Callable[[Addresses], Awaitable[T]]) -> T:
         configure_logs(level="warning", line_format=LogFormat.CONSOLE, role="cli", version=__version__)
         async with AsyncExitStack() as stack:
             return await work(await find_database(settings, stack))
+
+    return run(program, settings_from())
+
+
+def on_site(work: Callable[["Site"], Awaitable[T]]) -> T:
+    """Do something with the parts of a site, beside whatever else runs on the same data."""
+
+    async def program(settings: Settings) -> T:
+        from agon.roles.site import open_site
+
+        configure_logs(level="warning", line_format=LogFormat.CONSOLE, role="cli", version=__version__)
+        enter(RequestContext(actor="cli", method="CLI"))
+        async with open_site(settings, "cli", migrate=False) as site:
+            return await work(site)
 
     return run(program, settings_from())
