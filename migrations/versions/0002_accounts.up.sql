@@ -35,6 +35,7 @@ create table known_device (
     constraint known_device_account_id_mark_digest_key unique (account_id, mark_digest),
     constraint known_device_mark_digest_check check (octet_length(mark_digest) = 32)
 );
+create index known_device_last_seen_at_idx on known_device (last_seen_at);
 
 -- Wrong passwords. The subject is an account (all unknown devices together), a known device, or a decoy that stands for
 -- names nobody has, so that both kinds of attempt cost the same; hence no foreign key.
@@ -59,19 +60,20 @@ create table login_session (
 );
 create index login_session_account_id_idx on login_session (account_id, id);
 create index login_session_known_device_id_idx on login_session (known_device_id);
+create index login_session_last_used_at_idx on login_session (last_used_at);
 
 -- The SHA-256 of each refresh token; a used one names the token that replaced it.
 create table refresh_token (
     digest bytea constraint refresh_token_pkey primary key,
-    session_id uuid not null constraint refresh_token_session_id_fkey references login_session,
+    session_id uuid not null constraint refresh_token_session_id_fkey references login_session on delete cascade,
     created_at timestamptz not null,
     expires_at timestamptz not null,
     used_at timestamptz,
     replaced_by bytea constraint refresh_token_replaced_by_key unique
-        constraint refresh_token_replaced_by_fkey references refresh_token,
+        constraint refresh_token_replaced_by_fkey references refresh_token on delete set null,
     constraint refresh_token_digest_check check (octet_length(digest) = 32),
     constraint refresh_token_expires_at_check check (expires_at > created_at),
-    constraint refresh_token_used_check check ((used_at is null) = (replaced_by is null))
+    constraint refresh_token_used_check check (used_at is not null or replaced_by is null)
 );
 create index refresh_token_session_id_idx on refresh_token (session_id);
 create index refresh_token_expires_at_idx on refresh_token (expires_at);
@@ -91,6 +93,7 @@ create table one_time_token (
     constraint one_time_token_expires_at_check check (expires_at > created_at)
 );
 create index one_time_token_account_id_idx on one_time_token (account_id, purpose);
+create index one_time_token_expires_at_idx on one_time_token (expires_at);
 create index one_time_token_setup_idx on one_time_token (purpose) where account_id is null and used_at is null;
 
 -- Every account is a player, and API keys are services, so only the other roles are granted.

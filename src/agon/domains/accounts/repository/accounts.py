@@ -8,6 +8,7 @@ from agon.domains.accounts.rows import AccountRow, CredentialRow, GrantRow
 from agon.kernel.constraints import refuses
 from agon.kernel.errors import DomainError
 from agon.kernel.tx import Query, ReadTx, Tx
+from agon.platform.retention import Keep, declare
 
 _MEANINGS: dict[str, type[DomainError] | str] = {
     "account_pkey": "identifiers are made here and never repeat",
@@ -28,6 +29,11 @@ _MEANINGS: dict[str, type[DomainError] | str] = {
     "role_grant_scope_check": "the rules accept the same scopes",
 }
 refuses(**_MEANINGS)
+declare(
+    account=Keep("an account that is deleted stays as a tombstone"),
+    credential=Keep("one row for each account"),
+    role_grant=Keep("a grant holds until it is revoked"),
+)
 
 _ADD = Query(
     "accounts.add",
@@ -51,11 +57,11 @@ _EMAIL_TAKEN = Query("accounts.email_taken", "select exists (select from account
 _GET = Query(
     "accounts.get",
     """select a.id, a.email::text, a.email_verified_at, a.username::text, a.locale, a.created_at,
-              array(select g.role || '@' || g.scope from role_grant g where g.account_id = a.id)
+              array(select g.role || '@' || g.scope from role_grant g where g.account_id = a.id) as grants
        from account a where a.id = $1 and a.status = 'active'""",
     AccountRow,
 )
-_CREDENTIAL = """select a.id, c.password_hash, d.id
+_CREDENTIAL = """select a.id as account_id, c.password_hash, d.id as device_id
        from account a
        left join credential c on c.account_id = a.id
        left join known_device d on d.account_id = a.id and d.mark_digest = $2

@@ -1,11 +1,12 @@
 """Signing keys and one-time tokens."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agon.domains.accounts.rows import SigningKeyRow
 from agon.kernel.constraints import refuses
 from agon.kernel.errors import DomainError
 from agon.kernel.tx import Query, ReadTx, Tx
+from agon.platform.retention import Keep, Prune, declare
 
 _MEANINGS: dict[str, type[DomainError] | str] = {
     "signing_key_pkey": "a key that is there already is left as it is",
@@ -20,6 +21,10 @@ _MEANINGS: dict[str, type[DomainError] | str] = {
     "one_time_token_expires_at_check": "lifetimes are positive",
 }
 refuses(**_MEANINGS)
+declare(
+    signing_key=Keep("a few a year; a token says which key signed it"),
+    one_time_token=Prune("expires_at", timedelta(days=30)),
+)
 
 _PUBLISHED = Query(
     "accounts.published_keys",

@@ -1,12 +1,13 @@
 """Login sessions, their refresh tokens, known devices and wrong passwords."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from agon.domains.accounts.rows import FailuresRow, NewDeviceRow, RefreshRow, SessionRow
 from agon.kernel.constraints import refuses
 from agon.kernel.errors import DomainError
 from agon.kernel.tx import Query, ReadTx, Tx
+from agon.platform.retention import Keep, Prune, declare
 
 _MEANINGS: dict[str, type[DomainError] | str] = {
     "known_device_pkey": "identifiers are made here and never repeat",
@@ -25,9 +26,15 @@ _MEANINGS: dict[str, type[DomainError] | str] = {
     "refresh_token_replaced_by_fkey": "the successor is stored first",
     "refresh_token_digest_check": "digests are SHA-256",
     "refresh_token_expires_at_check": "lifetimes are positive",
-    "refresh_token_used_check": "both are written together",
+    "refresh_token_used_check": "both are written together, and the successor goes last",
 }
 refuses(**_MEANINGS)
+declare(
+    login_failure=Keep("one row for each account and known device, and 1,024 decoys"),
+    login_session=Prune("last_used_at", timedelta(days=400)),  # longer than a refresh token can be made to live
+    refresh_token=Prune("expires_at", timedelta(days=1)),
+    known_device=Prune("last_seen_at", timedelta(days=400)),
+)
 
 _LOCK_FAILURES = Query(
     "accounts.lock_failures",
@@ -65,14 +72,16 @@ _ADD_REFRESH = Query(
 )
 _HOLDING = Query(
     "accounts.holding_session",
-    """select a.id, s.id, array(select g.role || '@' || g.scope from role_grant g where g.account_id = a.id)
+    """select a.id as account_id, s.id as session_id,
+              array(select g.role || '@' || g.scope from role_grant g where g.account_id = a.id) as grants
        from login_session s join account a on a.id = s.account_id
        where s.id = $1 and a.id = $2 and s.revoked_at is null and a.status = 'active'""",
     SessionRow,
 )
 _LOCK_REFRESH = Query(
     "accounts.lock_refresh_token",
-    """select r.session_id, s.account_id, r.expires_at, r.used_at, s.revoked_at is not null or a.status <> 'active'
+    """select r.session_id, s.account_id, r.expires_at, r.used_at,
+              s.revoked_at is not null or a.status <> 'active' as revoked
        from refresh_token r
        join login_session s on s.id = r.session_id
        join account a on a.id = s.account_id
