@@ -222,19 +222,19 @@ class Cache:
         if not (self._store.shared and seen.versions):
             return await self._load(read, key, seen, load)
         lock = f"agon:cache-lock:{key}:{hashlib.blake2b(b''.join(seen.versions), digest_size=8).hexdigest()}"
-        token = _new_version()
-        entry, held = await self._entry_or_lock(key, seen, lock, token)
+        owner = secrets.token_hex(8)
+        entry, held = await self._entry_or_lock(key, seen, lock, owner)
         try:
             return self._answer(read, entry) if entry is not None else await self._load(read, key, seen, load)
         finally:
             if held:
-                await self._unlock(lock, token)
+                await self._unlock(lock, owner)
 
-    async def _entry_or_lock(self, key: str, seen: _Seen, lock: str, token: bytes) -> tuple[_Entry | None, bool]:
+    async def _entry_or_lock(self, key: str, seen: _Seen, lock: str, owner: str) -> tuple[_Entry | None, bool]:
         """Wait while another process loads the same: until its answer is there, the lock is ours, or for too long."""
         ends = time.monotonic() + _WAIT_SECONDS
         try:
-            while not await self._store.put_new(lock, token, _LOCK_SECONDS):
+            while not await self._store.lock(lock, owner, _LOCK_SECONDS):
                 if time.monotonic() >= ends:
                     return None, False
                 await asyncio.sleep(_POLL_SECONDS)
@@ -246,9 +246,9 @@ class Cache:
             return None, False
         return None, True
 
-    async def _unlock(self, lock: str, token: bytes) -> None:
+    async def _unlock(self, lock: str, owner: str) -> None:
         try:
-            await self._store.remove(lock, token)
+            await self._store.unlock(lock, owner)
         except StoreFailed:
             _log.info("cache_lock_left", lock=lock)  # it expires by itself
 
@@ -296,4 +296,4 @@ def _decoded(raw: bytes | None, key: str, versions: tuple[bytes, ...]) -> _Entry
 
 
 def _new_version() -> bytes:
-    return b"v" + secrets.token_hex(8).encode()  # the letter, since the library takes digits alone for a number
+    return secrets.token_bytes(8)

@@ -61,9 +61,13 @@ class Store:
         """Put the value unless there is one; says whether it was put."""
         return await self._run(lambda: self._backend.set(key, value, expire=seconds, exist=False))
 
-    async def remove(self, key: str, value: bytes) -> None:
-        """Remove the key if it still has this value."""
-        await self._run(lambda: self._backend.unlock(key, value))
+    async def lock(self, key: str, owner: str, seconds: float) -> bool:
+        """Take a lock that nobody holds, for these seconds at the most; says whether it was taken."""
+        return await self._run(lambda: self._backend.set_lock(key, owner, expire=seconds))
+
+    async def unlock(self, key: str, owner: str) -> None:
+        """Give back a lock that is still the owner's."""
+        await self._run(lambda: self._backend.unlock(key, owner))
 
     async def _run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if not self.shared:
