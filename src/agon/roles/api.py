@@ -1,12 +1,17 @@
 """The HTTP side: which routes there are, and what they are given."""
 
+from typing import Any
+
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
+from agon import __version__
 from agon.domains.accounts import endpoints as accounts
 from agon.platform.http.access import Access
 from agon.platform.http.application import ApplicationOptions, build_application, build_litestar
 from agon.platform.http.asgi import App
+from agon.platform.http.documentation import routes as documentation
+from agon.platform.http.documentation.site import Documentation
 from agon.platform.http.gate import GateOptions
 from agon.platform.http.service_routes import SERVICE_ROUTES
 from agon.platform.observability.observers import HttpObserver
@@ -16,7 +21,7 @@ from agon.roles.site import Site
 
 def routes() -> list[HTTPRouteHandler]:
     """Every route of Agon."""
-    return [*SERVICE_ROUTES, *accounts.ROUTES]
+    return [*SERVICE_ROUTES, *documentation.ROUTES, *accounts.ROUTES]
 
 
 def build_api(site: Site) -> App:
@@ -32,10 +37,19 @@ def routed(site: Site) -> Litestar:
     token = site.settings.http.metrics_token
     parts = {
         "accounts": site.accounts,
+        "documentation": Documentation(site.settings.base_url, site.settings.limits.model_dump()),
         "health": site.health,
         "metrics_token": None if token is None else token.get_secret_value(),
     }
     return build_litestar(routes(), site.database, access, parts, application_options(site.settings, site.version))
+
+
+def described() -> Litestar:
+    """The routes alone, for describing them: nothing behind them is there to be called."""
+    nothing: Any = None
+    parts: dict[str, Any] = dict.fromkeys(("accounts", "documentation", "health", "metrics_token"))
+    options = ApplicationOptions(version=__version__, gate=GateOptions())
+    return build_litestar(routes(), nothing, Access(nothing, nothing, nothing), parts, options)
 
 
 def application_options(settings: Settings, version: str) -> ApplicationOptions:

@@ -26,12 +26,24 @@ def settings(*, markdown: Markdown = False) -> None:
     _console.print(table)
 
 
-def errors() -> None:
+def openapi() -> None:
+    """Print the description of the API (OpenAPI 3.1)."""
+    from agon.platform.http.openapi.describe import as_json
+    from agon.roles.api import described
+
+    sys.stdout.buffer.write(as_json(described()))
+
+
+def errors(*, markdown: Markdown = False) -> None:
     """List every error code with its HTTP status."""
+    from agon.platform.http.documentation.catalogue import as_markdown
     from agon.platform.http.problems import STATUS
     from agon.roles.api import routes
 
     routes()
+    if markdown:
+        sys.stdout.write(as_markdown())
+        return
     table = Table("code", "status", "meaning")
     for code, error in sorted(ERRORS.items()):
         table.add_row(code, str(STATUS[error.refusal].value), error.title)
