@@ -17,11 +17,12 @@ from agon.platform.http.service_routes import SERVICE_ROUTES
 from agon.platform.observability.observers import HttpObserver
 from agon.platform.settings.model import Settings
 from agon.roles.site import Site
+from agon.web import first_run
 
 
 def routes() -> list[HTTPRouteHandler]:
     """Every route of Agon."""
-    return [*SERVICE_ROUTES, *documentation.ROUTES, *accounts.ROUTES]
+    return [*SERVICE_ROUTES, *documentation.ROUTES, *accounts.ROUTES, *first_run.ROUTES]
 
 
 def build_api(site: Site) -> App:

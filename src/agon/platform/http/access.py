@@ -1,7 +1,7 @@
 """Access: who is asking, may they, and are they within their limits; run for every route, before its handler."""
 
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from agon.contracts.accounts import Authenticator, Principal
 from agon.kernel.clock import Clock
@@ -14,7 +14,8 @@ from agon.platform.limits.addresses import client_key
 
 PER_ADDRESS = frozenset({"login", "auth", "anonymous", "public"})
 """Categories that count by client address whoever is signed in; the others count by account."""
-_BODILESS = frozenset({"GET", "DELETE"})
+_JSON = b"application/json"
+_FORM = b"application/x-www-form-urlencoded"
 
 
 class Allowance(Protocol):
@@ -70,7 +71,7 @@ class Access:
             context.principal = await self._authenticator.confirm(context.principal)
             if not permission.allows(context.principal):
                 raise AuthForbidden
-        if operation.takes_body and scope["method"] not in _BODILESS and not _is_json(scope):
+        if operation.takes_body and _media_type(scope) != (_FORM if operation.form else _JSON):
             raise MediaTypeUnsupported
 
     async def _identify(self, scope: Scope, context: RequestContext, token: str) -> None:
@@ -145,9 +146,8 @@ def _bearer(scope: Scope) -> str | None:
     return None
 
 
-def _is_json(scope: Any) -> bool:
+def _media_type(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"content-type":
-            kind = value.partition(b";")[0].strip().lower()
-            return kind == b"application/json"
-    return False
+            return value.partition(b";")[0].strip().lower()
+    return b""

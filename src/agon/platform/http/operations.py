@@ -26,7 +26,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What a route is, for the edge, the API description and the tests that hold every route to its word.
 
     `limits` are categories of rate limits, all of which are counted. `keyed` operations demand an
-    Idempotency-Key. An answer that holds secrets (`secret`) is never recorded for replay.
+    Idempotency-Key. An answer that holds secrets (`secret`) is never recorded for replay. A body is JSON, or that of
+    a page's `form`.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     keyed: bool = False
     secret: bool = False
     takes_body: bool = False
+    form: bool = False
     description: str = ""
     example: Any = None
     answer_example: Any = None
