@@ -1,4 +1,4 @@
-"""Routes of the documentation: the description for programs, the pages for people."""
+"""The API's own description: for programs as OpenAPI, for people as pages."""
 
 from typing import Any
 

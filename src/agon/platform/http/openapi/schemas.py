@@ -153,7 +153,12 @@ def _complete(kind: inspect.StructType, schema: Schema) -> None:
     struct = get_origin(kind.cls) or kind.cls
     if struct.__struct_config__.omit_defaults:
         return
-    unset = {each.encode_name for each in kind.fields if each.default is msgspec.UNSET}
+    unset = {each.encode_name for each in kind.fields if _may_be_unset(each)}
     schema["required"] = [name for name in schema["properties"] if name not in unset]
     for member in schema["properties"].values():
         member.pop("default", None)
+
+
+def _may_be_unset(field: inspect.Field) -> bool:
+    """Whether the field may be UNSET: msgspec says neither that it is required nor what stands for it."""
+    return not field.required and field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
