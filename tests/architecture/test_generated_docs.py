@@ -1,5 +1,6 @@
 """Pages made from the code: written where they are missing or stale, and told apart from those that are current."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,4 +34,5 @@ def test_pages_say_what_the_code_declares(tmp_path: Path) -> None:
     assert '| <a id="CURSOR_INVALID"></a>`CURSOR_INVALID` | 400 |' in errors
     events = (tmp_path / "docs/reference/events.md").read_text()
     assert "| `role.granted` | `account_id`, `role`, `scope` |" in events
+    assert "/api/v1/auth/login" in json.loads((tmp_path / "docs/reference/openapi.json").read_text())["paths"]
     assert "AGON_PORT" in (tmp_path / "docs/reference/settings.md").read_text()
