@@ -11,6 +11,7 @@ from agon.platform.audit.sealing import Seal
 from agon.platform.database.database import Database
 
 _BATCH = 2_000
+_LOWEST = -(2**63)
 SEALED_WITHIN = timedelta(minutes=1)
 
 
@@ -74,7 +75,7 @@ _CHUNK = Query(
     "audit.chunk",
     """with chunk as (select seq, at from audit_log where seq > $1 order by seq limit $3)
        select max(seq) as until,
-              min(seq) filter (where at < $2 and not exists
+              min(seq) filter (where at not between $2 and $4 and not exists
                   (select from audit_seal where audit_seq = seq)) as unsealed
        from chunk""",
     _Chunk,
@@ -92,7 +93,7 @@ async def verify(database: Database, anchor: Seal | None = None) -> Verification
     while chain.broken is None:
         if not await database.fetch(chain.follow):
             break
-    broken = chain.broken or chain.anchor_missing() or await _unsealed(database, database.clock.now() - SEALED_WITHIN)
+    broken = chain.broken or chain.anchor_missing() or await _unsealed(database, database.clock.now())
     return Verification(chain.rows, chain.head, broken)
 
 
@@ -134,12 +135,13 @@ class _Chain:
         return Finding(Break.ANCHOR, self._anchor.position, None)
 
 
-async def _unsealed(database: Database, before: datetime) -> Finding | None:
-    """The first row that was written before a moment and has no seal."""
-    after: int | None = 0
+async def _unsealed(database: Database, now: datetime) -> Finding | None:
+    """The first row without a seal that was not written within the last minute, whatever time it claims."""
+    since, until = now - SEALED_WITHIN, now + SEALED_WITHIN
+    after: int | None = _LOWEST
     while after is not None:
         reached = after
-        chunk = await database.fetch(lambda tx, reached=reached: tx.one(_CHUNK, reached, before, 10 * _BATCH))
+        chunk = await database.fetch(lambda tx, reached=reached: tx.one(_CHUNK, reached, since, 10 * _BATCH, until))
         if chunk is not None and chunk.unsealed is not None:
             return Finding(Break.UNSEALED, None, chunk.unsealed)
         after = None if chunk is None else chunk.until
