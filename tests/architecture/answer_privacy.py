@@ -71,11 +71,11 @@ def _walk(
     for each in (schema.get("items"), *schema.get("prefixItems", ())):
         if isinstance(each, Mapping):
             yield from _walk(each, description, f"{path}[]", above)
-    values = schema.get("additionalProperties")
+    values, inside = schema.get("additionalProperties"), f"{path}.*" if path else "*"
     if isinstance(values, Mapping) and "$ref" in values:
-        yield from _walk(values, description, f"{path}.*", above)
+        yield from _walk(values, description, inside, above)
     elif values or _is_open(schema):
-        yield f"{path}.*" if path else "*"
+        yield inside
 
 
 def _is_open(schema: Mapping[str, Any]) -> bool:

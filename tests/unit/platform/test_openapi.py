@@ -11,7 +11,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agon.platform.http.edge import Answer
 from agon.platform.http.openapi.describe import as_json, describe
-from agon.platform.http.openapi.offline import describable
 from agon.platform.http.operations import Operation
 from agon.platform.http.permissions import ANYONE
 from tests.architecture.described_answers import Described, validator
@@ -35,7 +34,7 @@ KEYS = {"IDEMPOTENCY_KEY_INVALID", "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_IN_PRO
 
 @pytest.fixture(scope="module")
 def description() -> dict[str, Any]:
-    return describe(describable(sample.ROUTES), sample.DECLARED)
+    return describe(sample.described(sample.ROUTES), sample.DECLARED)
 
 
 def operation(description: dict[str, Any], wanted: str) -> dict[str, Any]:
@@ -59,12 +58,12 @@ def test_the_validator_finds_what_is_not(description):
 
 
 def test_it_is_the_same_whatever_the_order_of_the_routes():
-    backwards = as_json(describable(sample.ROUTES[::-1]), dict(reversed(sample.DECLARED.items())))
-    assert backwards == as_json(describable(sample.ROUTES), sample.DECLARED)
+    backwards = as_json(sample.described(sample.ROUTES[::-1]), dict(reversed(sample.DECLARED.items())))
+    assert backwards == as_json(sample.described(sample.ROUTES), sample.DECLARED)
 
 
 def test_it_is_committed_as_lines():
-    written = as_json(describable(sample.ROUTES), sample.DECLARED)
+    written = as_json(sample.described(sample.ROUTES), sample.DECLARED)
     assert written.endswith(b"}\n")
     assert written.count(b"\n") > 500
 
@@ -257,7 +256,7 @@ def test_answers_of_other_statuses_are_described():
         raise NotImplementedError
 
     waiting = handler(wait, responses={202: ResponseSpec(sample.Part)})
-    responses = describe(describable([waiting]), {})["paths"]["/wait"]["post"]["responses"]
+    responses = describe(sample.described([waiting]), {})["paths"]["/wait"]["post"]["responses"]
     assert responses["202"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Part"}
     assert responses["201"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Slim"}
 
@@ -279,7 +278,7 @@ def test_two_types_of_one_name_are_refused():
         raise NotImplementedError
 
     with pytest.raises(TypeError, match="shares its name"):
-        describe(describable([handler(one), handler(two)]), {})
+        describe(sample.described([handler(one), handler(two)]), {})
 
 
 def handler(function: Any, **more: Any) -> HTTPRouteHandler:
@@ -288,7 +287,7 @@ def handler(function: Any, **more: Any) -> HTTPRouteHandler:
     declared = Operation(
         id=f"things.{name}", method="POST", path=f"/{name}", summary=name, permission=ANYONE, limits=()
     )
-    return HTTPRouteHandler(f"/{name}", http_method="POST", opt={"operation": declared}, **more)(function)
+    return HTTPRouteHandler(f"/{name}", http_method="POST", opt={"operation": declared, "endpoint": function}, **more)(function)
 
 
 def test_answers_are_held_to_the_description(description):

@@ -83,8 +83,8 @@ def catalogue(
     return [_entry(known[code], declared.get(code), uses.get(code, [])) for code in sorted(known)]
 
 
-def as_markdown() -> str:
-    """The catalogue as a page of the reference, from all refusals that are declared at the moment."""
+def as_markdown(declared: Mapping[str, type[DomainError]] = ERRORS) -> str:
+    """The catalogue as a page of the reference."""
     lines = [
         "# Errors",
         "",
@@ -96,7 +96,7 @@ def as_markdown() -> str:
         "| Code | Status | Meaning | What to do |",
         "| --- | --- | --- | --- |",
     ]
-    for each in catalogue():
+    for each in catalogue(declared):
         meaning = " ".join(f"{each.title} {each.about}".split())
         lines.append(f'| <a id="{each.code}"></a>`{each.code}` | {each.status} | {meaning} | {each.advice} |')
     return "\n".join(lines) + "\n"

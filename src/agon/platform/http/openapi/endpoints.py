@@ -11,13 +11,14 @@ from litestar import Litestar
 from litestar.constants import RESERVED_KWARGS
 from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import DependencyKwarg, ParameterKwarg
+from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
 from litestar.types import Empty
 from litestar.typing import FieldDefinition
 
 from agon.platform.http.conditional import conditional
-from agon.platform.http.operations import Operation
+from agon.platform.http.edge import EDGE
+from agon.platform.http.operations import Operation, injected_names
 
 _Responses = Mapping[int, Any]
 
@@ -100,8 +101,8 @@ def _endpoint(handler: HTTPRouteHandler, path: str) -> Endpoint:
         others=tuple(
             (status, each.data_container) for status, each in cast("_Responses", handler.responses or {}).items()
         ),
-        reads_database="edge" in signature.parameters or operation.permission.reads_credentials,
-        revalidates=conditional.__name__ in handler.fn.__code__.co_names,  # whoever calls it, does
+        reads_database=EDGE in injected_names(handler.opt["endpoint"]) or operation.permission.reads_credentials,
+        revalidates=conditional.__name__ in handler.opt["endpoint"].__code__.co_names,  # whoever calls it, does
     )
 
 
@@ -112,11 +113,10 @@ def _answer(returned: FieldDefinition) -> Any:
 
 
 def _inputs(handler: HTTPRouteHandler, path: str) -> tuple[Input, ...]:
-    provided = RESERVED_KWARGS | set(handler.resolve_dependencies())
     return tuple(
         _input(name, field, path)
         for name, field in handler.parsed_fn_signature.parameters.items()
-        if name not in provided and not isinstance(field.kwarg_definition, DependencyKwarg)
+        if name not in RESERVED_KWARGS
     )
 
 
