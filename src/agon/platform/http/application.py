@@ -6,7 +6,6 @@ from typing import Any, cast
 import msgspec
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
-from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 
@@ -14,13 +13,18 @@ from agon.kernel.errors import DomainError
 from agon.platform.database.database import Database
 from agon.platform.http.access import Access
 from agon.platform.http.asgi import App
-from agon.platform.http.edge import RequestEdge
+from agon.platform.http.edge import EDGE, RequestEdge
 from agon.platform.http.gate import Gate, GateOptions, RequestObserver
+from agon.platform.http.operations import Parts, injected_names
 from agon.platform.http.problems import handle
 from agon.platform.http.requests import StrictRequest
 
 _EXPOSED = ["X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After", "ETag"]
 _ACCEPTED = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID", "traceparent"]
+
+
+class _Application(Litestar):
+    parts: Parts
 
 
 class ApplicationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +54,8 @@ def build_litestar(
         options: from the settings.
     """
 
-    def edge(request: Request[Any, Any, Any]) -> RequestEdge:
-        return RequestEdge(database, request)
-
-    def provided(part: Any) -> Provide:
-        return Provide(lambda: part, sync_to_thread=False, use_cache=True)
+    def part(name: str, request: Request[Any, Any, Any]) -> Any:
+        return RequestEdge(database, request) if name == EDGE else parts[name]
 
     cors = CORSConfig(
         allow_origins=list(options.cors_origins),
@@ -63,12 +64,9 @@ def build_litestar(
         expose_headers=_EXPOSED,
         max_age=600,
     )
-    return Litestar(
+    _refuse_unknown_parts(routes, parts)
+    application = _Application(
         route_handlers=list(routes),
-        dependencies={
-            "edge": Provide(edge, sync_to_thread=False),
-            **{name: provided(part) for name, part in parts.items()},
-        },
         middleware=[cast("Any", access.middleware)],
         exception_handlers={DomainError: handle, Exception: handle},
         request_class=StrictRequest,
@@ -78,6 +76,17 @@ def build_litestar(
         logging_config=None,
         debug=False,
     )
+    application.parts = part
+    return application
+
+
+def _refuse_unknown_parts(routes: Sequence[HTTPRouteHandler], parts: Mapping[str, Any]) -> None:
+    """An endpoint that asks for what nobody provides is found at start, not by its first caller."""
+    for each in routes:
+        missing = injected_names(each.opt["endpoint"]) - parts.keys() - {EDGE}
+        if missing:
+            message = f"{each.opt['operation'].id} asks for {', '.join(sorted(missing))}, which nothing provides"
+            raise TypeError(message)
 
 
 def build_application(litestar: Litestar, options: ApplicationOptions, observer: RequestObserver) -> App:

@@ -100,5 +100,7 @@ class RequestEdge:
         return idempotency.Key(self.principal.account_id, operation.id, self._request.scope["path"], key, digest)
 
 
+EDGE = "edge"
+"""What the parameter is called that is given the edge."""
 Edge = Injected[RequestEdge]
 """The edge as a parameter of an endpoint."""

@@ -1,0 +1,1 @@
+"""What benchmarks share: load, figures and tables."""
