@@ -115,6 +115,28 @@ async def test_a_row_that_commits_late_is_sealed_after_its_followers(
     assert (await verify(database)).broken is None
 
 
+async def test_a_row_that_commits_very_late_is_sealed_within_a_minute(
+    database: Database, owner: asyncpg.Connection, clock: ManualClock
+):
+    late = owner.transaction()
+    await late.start()
+    await owner.execute(
+        """insert into audit_log (id, at, actor, action, target_type, target_id, severity, ip_prefix, user_agent,
+                                  request_id, method, route)
+           values (gen_random_uuid(), $1, '', '', '', 'late', 'low', '', '', '', '', '')""",
+        START,
+    )
+    for _ in range(5):
+        await write(database, "meanwhile")
+        await seal(database)
+        clock.advance(timedelta(minutes=9))
+    await late.commit()
+    await seal(database)
+    clock.advance(timedelta(minutes=1))
+    await seal(database)
+    assert sorted(await sealed_rows(owner)) == list(range(1, 7))
+
+
 async def test_old_seals_are_not_looked_through_again(
     database: Database, owner: asyncpg.Connection, clock: ManualClock
 ):

@@ -17,6 +17,7 @@ from agon.platform.database.database import Database
 BATCH = 1_000
 LONGEST_TRANSACTION = timedelta(hours=1)
 """No transaction that writes to the log is open for longer; what was not sealed by then never will be."""
+USUAL_TRANSACTION = timedelta(minutes=5)
 _STATEMENT_TIMEOUT = 30.0
 _LOCK_KEY = 0x5EA1
 _log = structlog.get_logger(__name__)
@@ -53,9 +54,11 @@ _LOW_WATER = Query(
     int,
 )
 _UNSEALED = Query(
+    # The lateral join looks each row up: a plain "not exists" may read the whole chain instead.
     "audit.unsealed",
     f"""select {ROW_COLUMNS} from audit_log as log
-        where log.seq > $1 and not exists (select from audit_seal as seal where seal.audit_seq = log.seq)
+        left join lateral (select position from audit_seal where audit_seq = log.seq limit 1) as seal on true
+        where log.seq > $1 and seal.position is null
         order by log.seq limit $2""",  # noqa: S608 - a constant
     AuditRow,
 )
@@ -71,28 +74,47 @@ _SEAL = Query(
 async def seal(database: Database) -> int:
     """Seal every row that is committed; returns how many. Does nothing where another process is at it."""
     total = 0
+    after: int | None = None
     while True:
-        count = await database.transact(_seal_batch, statement_timeout=_STATEMENT_TIMEOUT)
-        total += count
-        if count < BATCH:
+        start = after
+        sealed_seqs = await database.transact(
+            lambda tx, start=start: _seal_batch(tx, start), statement_timeout=_STATEMENT_TIMEOUT
+        )
+        total += len(sealed_seqs)
+        if len(sealed_seqs) < BATCH:
             return total
+        after = sealed_seqs[-1]
 
 
-async def _seal_batch(tx: Tx) -> int:
+async def _seal_batch(tx: Tx, after: int | None) -> list[int]:
+    """Seal the next rows behind `after`, or wherever the first one without a seal may be; returns their numbers."""
     if not await tx.one(_TRY_LOCK, _LOCK_KEY):
-        return 0
+        return []
     last = await tx.one(_LAST)
-    low_water = None if last is None else await tx.one(_LOW_WATER, last.sealed_at - LONGEST_TRANSACTION)
-    rows = await tx.all(_UNSEALED, low_water or 0, BATCH)
+    rows = await tx.all(_UNSEALED, await _low_water(tx, last) if after is None else after, BATCH)
     if not rows:
-        return 0
+        return []
     position, before = (0, BEGINNING) if last is None else (last.position, last.hash)
     hashes: list[bytes] = []
     for row in rows:
         before = sealed(before, row)
         hashes.append(before)
     positions = list(range(position + 1, position + 1 + len(rows)))
-    await tx.execute(_SEAL, positions, [row.seq for row in rows], hashes, tx.now)
+    seqs = [row.seq for row in rows]
+    await tx.execute(_SEAL, positions, seqs, hashes, tx.now)
     # Kept outside the database, the head of the chain shows even a chain that was written anew as a whole.
     _log.info("audit_sealed", position=positions[-1], hash=before.hex())
-    return len(rows)
+    return seqs
+
+
+async def _low_water(tx: Tx, last: _Last | None) -> int:
+    """The number behind which a row without a seal can be.
+
+    The first look of a minute, and so the first one after a pause, goes back as far as any transaction can have begun;
+    those between look only where most of the late ones are.
+    """
+    if last is None:
+        return 0
+    same_minute = last.sealed_at.replace(second=0, microsecond=0) == tx.now.replace(second=0, microsecond=0)
+    back = USUAL_TRANSACTION if same_minute else LONGEST_TRANSACTION
+    return await tx.one(_LOW_WATER, last.sealed_at - back) or 0

@@ -126,6 +126,7 @@ _REGISTER = Query(
        where not exists (select from subscriber where name = subscriber_name)
        on conflict do nothing""",
     type(None),
+    seq_scan="a worker that starts looks once for its new subscribers in the queue",
 )
 
 
