@@ -16,7 +16,7 @@ from agon.roles.announcement import announce
 from agon.roles.api import build_api
 from agon.roles.http_server import HttpServer, listen
 from agon.roles.site import Site, open_site
-from agon.roles.work import build_worker
+from agon.roles.work import build_worker, watch_queue
 
 _log = structlog.get_logger(__name__)
 Stop = Callable[[], Awaitable[None]]
@@ -104,12 +104,14 @@ async def _working(site: Site, ends: list[asyncio.Task[None]]) -> AsyncGenerator
     worker = build_worker(site)
     task = asyncio.create_task(worker.run(), name="worker")
     ends.append(task)
+    measuring = asyncio.create_task(watch_queue(site.database), name="queue-figures")
     try:
         yield
     finally:
+        measuring.cancel()
         await worker.stop()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.gather(task, measuring, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from agon.platform.cache.cache import Cache, Outcome
 from agon.platform.database.database import Database
 from agon.platform.database.pool import Pool, PoolOptions
 from agon.platform.events.subscribers import Subscriptions
+from agon.platform.features.switches import Features
 from agon.platform.invalidation import InvalidationFeed
 from agon.platform.limits.rates import RateLimits
 from agon.platform.load_status import LoadStatus, Measure, watch
@@ -43,6 +44,7 @@ class Site:
     breakers: Breakers
     limits: RateLimits
     cache: Cache
+    features: Features
     accounts: Accounts
     health: Health
     version: str = __version__
@@ -83,7 +85,7 @@ class _Builder:
     async def build(self, role: str, stack: AsyncExitStack) -> Site:
         settings, clock = self._settings, self._clock
         known = subscriptions()
-        cache, limits = self._cache(), self._limits()
+        features, cache, limits = Features(), self._cache(), self._limits()
         feed = InvalidationFeed(
             self._addresses.application,
             poll_seconds=settings.accounts.revocation_poll_ms / 1000,
@@ -98,7 +100,8 @@ class _Builder:
         await cache.open()
         accounts = await make_accounts(settings, database, clock, feed.fresh)
         stack.callback(accounts.close)
-        feed.listen(accounts.authenticator.forget, cache.invalidate)
+        feed.listen(accounts.authenticator.forget, cache.invalidate, features.reload_on(database))
+        await features.reload(database)
         self._run(feed.run(), "invalidation-feed")
         self._run(watch(self._load), "load-status")
         self._run(sample((database.write, database.read)), "samples")
@@ -112,6 +115,7 @@ class _Builder:
             breakers=self._breakers,
             limits=limits,
             cache=cache,
+            features=features,
             accounts=accounts,
             health=make_health(database, self._addresses, feed, self._breakers, clock),
         )
