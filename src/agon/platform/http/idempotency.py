@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from agon.contracts.accounts import AccountId
+from agon.kernel.constraints import refuses
 from agon.kernel.errors import DomainError, Refusal
 from agon.kernel.tx import Query, Tx
 from agon.platform.database.database import savepoint
@@ -15,6 +16,8 @@ from agon.platform.http.errors import IdempotencyInProgress, IdempotencyKeyInval
 from agon.platform.http.problems import PROBLEM_JSON, problem_for
 
 T = TypeVar("T")
+
+refuses(idempotency_record_pkey="a record that is too old to count is replaced")
 
 LIFETIME = timedelta(hours=24)
 _LONGEST_KEY = 255
