@@ -1,14 +1,16 @@
 """Signing in: what a wrong password costs, and whom it cannot lock out."""
 
 import asyncio
+import time
 import uuid
 from datetime import timedelta
+from statistics import median
 from typing import Any
 
 import bcrypt
 import pytest
 
-from agon.domains.accounts.public import Policy, SignedIn, Unverified
+from agon.domains.accounts.public import HashOptions, Policy, SignedIn, Unverified
 from agon.kernel.tx import Query
 from tests.integration.accounts.conftest import MakeWorld
 from tests.integration.accounts.world import ISSUER, PASSWORD, World
@@ -120,6 +122,22 @@ async def test_a_wrong_password_and_an_unknown_name_do_the_same_to_the_database(
         seen.append(noting.names)
     assert seen[0] == seen[1]
     assert "audit.append" in seen[0]
+
+
+@pytest.mark.slow
+async def test_an_unknown_name_takes_as_long_as_a_wrong_password(make_world: MakeWorld):
+    """A small form of the test of two thousand: with a dearer hash, so that leaving it out would show."""
+    world = await make_world(hashing=HashOptions(cost=8, threads=2))
+    emails = [(await player(world))[1] for _ in range(60)]
+    seconds: dict[str, list[float]] = {"known": [], "unknown": []}
+    for email in emails:
+        for kind, name in (("known", email), ("unknown", f"{uuid.uuid4().hex[:12]}@example.com")):
+            started = time.perf_counter()
+            await world.login(name, "wrong")
+            seconds[kind].append(time.perf_counter() - started)
+    differences = [known - unknown for known, unknown in zip(seconds["known"], seconds["unknown"], strict=True)]
+    assert abs(median(differences)) < 0.005
+    assert min(seconds["unknown"]) > 0.008  # it was hashed at all
 
 
 async def test_ten_wrong_passwords_bring_a_delay_in_which_the_right_one_does_not_count(world: World):

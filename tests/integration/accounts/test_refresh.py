@@ -73,6 +73,7 @@ async def test_of_fifty_at_once_all_get_the_same_one(world: World):
 async def test_a_late_second_use_ends_the_session(world: World):
     me = await world.register()
     token = await world.token(me)
+    assert await world.accounts.authenticator.authenticate(token)
     child = await renewed(world, me.refresh_token)
     world.clock.advance(timedelta(seconds=11))
     assert isinstance(await refresh(world, me.refresh_token), Reused)
