@@ -1,5 +1,6 @@
 """What `agon doctor` looks at: each check says what it found and, where something is wrong, what helps."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable
@@ -12,12 +13,14 @@ from agon.kernel.tx import Query
 from agon.platform.database import migrations
 from agon.platform.database.pool import driver
 from agon.platform.observability.redaction import describe_error
+from agon.platform.settings.operation import MailTransport
 from agon.roles.site import Site
 
 _LITTLE_DISK = 1024**3
 _VERY_LITTLE_DISK = 200 * 1024**2
 _CLOCK_TOLERANCE = timedelta(seconds=2)
 _OLDEST_POSTGRES = 150000
+_PATIENCE = 5.0
 
 
 class Verdict(StrEnum):
@@ -109,6 +112,24 @@ async def bus(site: Site) -> Finding:
     return Finding(Verdict.GOOD, "LISTEN and NOTIFY work")
 
 
+async def mail(site: Site) -> Finding:
+    """Mails can leave: the server takes a connection, or the folder can be written."""
+    chosen = site.settings.mail
+    if chosen.transport is MailTransport.FILE or chosen.host is None:
+        chosen.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(chosen.folder, os.W_OK):
+            return Finding(Verdict.BROKEN, f"{chosen.folder} cannot be written", "Give Agon's user the right to.")
+        return Finding(Verdict.GOOD, f"written into {chosen.folder}, not sent")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(chosen.host, chosen.port)
+        writer.close()
+    except (OSError, TimeoutError) as error:
+        remedy = "See whether AGON_MAIL_HOST and AGON_MAIL_PORT lead to a server; mails wait meanwhile."
+        return Finding(Verdict.BROKEN, f"{chosen.host}:{chosen.port}: {type(error).__name__}", remedy)
+    return Finding(Verdict.GOOD, f"{chosen.host}:{chosen.port} answers")
+
+
 async def clock(site: Site) -> Finding:
     """This machine and the database agree on the time."""
     theirs = await site.database.fetch(lambda tx: tx.one(_CLOCK)) or 0.0
@@ -145,7 +166,7 @@ async def jobs(site: Site) -> Finding:
     """Work that failed for good waits for a decision."""
     dead = await site.database.fetch(lambda tx: tx.one(_DEAD)) or 0
     if dead:
-        return Finding(Verdict.WORTH_A_LOOK, f"{dead} failed for good", "See `agon jobs list --state failed`.")
+        return Finding(Verdict.WORTH_A_LOOK, f"{dead} failed for good", "See `agon jobs list --state dead`.")
     return Finding(Verdict.GOOD, "none failed for good")
 
 
@@ -155,6 +176,7 @@ CHECKS: dict[str, Check] = {
     "schema": schema,
     "cache": cache,
     "bus": bus,
+    "mail": mail,
     "clock": clock,
     "disk": disk,
     "keys": keys,

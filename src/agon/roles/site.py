@@ -19,12 +19,14 @@ from agon.platform.features.switches import Features
 from agon.platform.invalidation import InvalidationFeed
 from agon.platform.limits.rates import RateLimits
 from agon.platform.load_status import LoadStatus, Measure, watch
+from agon.platform.mail.message import Transport
 from agon.platform.observability import metrics
 from agon.platform.observability.health import Health
 from agon.platform.observability.observers import DatabaseObserver
 from agon.platform.settings.model import Settings
 from agon.roles.accounts import make_accounts
 from agon.roles.limit_rules import rules
+from agon.roles.mailing import make_mail
 from agon.roles.observing import breaker_changed, load_changed, sample, thresholds, watch_pool_waits
 from agon.roles.storage import Addresses, ensure_schema, find_database
 from agon.roles.subscriptions import subscriptions
@@ -45,6 +47,7 @@ class Site:
     limits: RateLimits
     cache: Cache
     features: Features
+    mail: Transport
     accounts: Accounts
     health: Health
     version: str = __version__
@@ -116,6 +119,7 @@ class _Builder:
             limits=limits,
             cache=cache,
             features=features,
+            mail=make_mail(settings, self._breakers, clock),
             accounts=accounts,
             health=make_health(database, self._addresses, feed, self._breakers, clock),
         )

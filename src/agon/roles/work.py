@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import structlog
 
+from agon.domains.accounts import jobs as accounts
 from agon.platform.database.database import Database
 from agon.platform.database.errors import DatabaseUnavailable
 from agon.platform.jobs.figures import queue_figures
@@ -34,6 +35,7 @@ def build_worker(site: Site) -> Worker:
         site.database,
         site.addresses.application,
         site.subscriptions,
+        handlers=accounts.job_handlers(site.database, site.mail, f"{site.settings.base_url}/docs/api/auth"),
         periodic=maintenance(site.database, _periods(site.settings.retention)),
         options=options,
         observer=JobTelemetry(),
