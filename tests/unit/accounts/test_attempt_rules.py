@@ -38,6 +38,12 @@ def test_the_tenth_brings_a_delay():
     assert counts(state, START + WINDOW, known_device=False)
 
 
+def test_ten_spread_over_the_window_bring_it_too():
+    state = after(10, apart=timedelta(seconds=99))
+    assert not counts(state, START + timedelta(seconds=900), known_device=False)
+    assert counts(after(10, apart=timedelta(seconds=101)), START + timedelta(seconds=910), known_device=False)
+
+
 def test_slow_failures_bring_none():
     assert counts(after(50, apart=timedelta(minutes=2)), START + timedelta(minutes=100), known_device=False)
 
@@ -63,7 +69,10 @@ def test_an_attempt_that_did_not_count_is_in_the_row_and_delays_nothing():
     assert (state.in_row, state.blocked_until) == (11, blocked.blocked_until)
 
 
-@given(st.lists(st.integers(min_value=0, max_value=1200), min_size=1, max_size=300), st.booleans())
+@given(
+    st.sampled_from([10, 100, 1200]).flatmap(lambda most: st.lists(st.integers(0, most), min_size=1, max_size=300)),
+    st.booleans(),
+)
 @settings(max_examples=300)
 def test_no_more_than_ten_guesses_count_in_any_quarter_of_an_hour(pauses: list[int], known_device: bool):
     state, now, counted = Failures(), START, list[datetime]()
