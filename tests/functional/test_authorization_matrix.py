@@ -12,6 +12,7 @@ from tests.functional.calls import CALLS, send
 from tests.functional.conftest import METRICS_TOKEN
 from tests.functional.matrix import LATER, MATRIX, Caller, Outcome
 from tests.functional.people import People, Person, bearer
+from tests.functional.shapes import A_DOCUMENT, FOR_SOME, NOT_JSON, NOTHING, PROBLEM, SHAPES, Keys, keys_of
 from tests.functional.stored import Stored
 from tests.functional.tokens import expired, forged
 
@@ -32,6 +33,17 @@ class Cast:
         self._stored = stored
         self._http = http
         self._players = players
+        self._answers: dict[str, dict[Caller, httpx.Response]] = {}
+
+    async def answers(self, operation: str) -> dict[Caller, httpx.Response]:
+        """What an operation answers to each caller; it is asked once."""
+        if operation not in self._answers:
+            self._answers[operation] = {caller: await self._ask(operation, caller) for caller in Caller}
+        return self._answers[operation]
+
+    async def _ask(self, operation: str, caller: Caller) -> httpx.Response:
+        call = await CALLS[operation](self.people, self.owner)
+        return await send(self._http, operation, call, await self.credentials(caller))
 
     async def credentials(self, caller: Caller) -> dict[str, str]:
         if caller is Caller.ANONYMOUS:
@@ -68,6 +80,7 @@ def outcome_of(answer: httpx.Response) -> Outcome:
 def test_every_operation_has_a_row_and_every_row_an_operation():
     assert set(MATRIX) == set(OPERATIONS)
     assert set(CALLS) == set(OPERATIONS)
+    assert set(SHAPES) == set(OPERATIONS)
 
 
 def test_every_row_has_an_outcome_for_every_caller():
@@ -82,15 +95,26 @@ def test_callers_that_come_later_are_added_when_they_come(caller: str):
 
 
 @pytest.mark.parametrize("operation", MATRIX)
-async def test_everybody_is_answered_as_the_matrix_says(all_callers: Cast, http: httpx.AsyncClient, operation: str):
-    found: dict[Caller, Outcome] = {}
-    for caller in Caller:
-        call = await CALLS[operation](all_callers.people, all_callers.owner)
-        answer = await send(http, operation, call, await all_callers.credentials(caller))
-        found[caller] = outcome_of(answer)
-        if answer.status_code == 401:
-            assert answer.headers["www-authenticate"].startswith("Bearer"), answer.headers
-    assert found == MATRIX[operation]
+async def test_everybody_is_answered_as_the_matrix_says(all_callers: Cast, operation: str):
+    answers = await all_callers.answers(operation)
+    assert {caller: outcome_of(answer) for caller, answer in answers.items()} == MATRIX[operation]
+    refused = [answer for answer in answers.values() if answer.status_code == 401]
+    assert all(answer.headers["www-authenticate"].startswith("Bearer") for answer in refused)
+
+
+@pytest.mark.parametrize("operation", SHAPES)
+async def test_everybody_is_shown_these_keys_and_no_more(all_callers: Cast, operation: str):
+    found = {caller: shape_of(operation, answer) for caller, answer in (await all_callers.answers(operation)).items()}
+    expected = {caller: FOR_SOME.get((operation, caller), SHAPES[operation]) for caller in Caller}
+    refused = {caller for caller, outcome in MATRIX[operation].items() if isinstance(outcome, str)}
+    assert found == {caller: PROBLEM if caller in refused else expected[caller] for caller in Caller}
+
+
+def shape_of(operation: str, answer: httpx.Response) -> Keys:
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    if kind not in ("application/json", "application/problem+json"):
+        return NOT_JSON if answer.content else NOTHING
+    return A_DOCUMENT if operation == "documentation.openapi" else keys_of(answer.json())
 
 
 async def test_metrics_are_for_the_monitoring(http: httpx.AsyncClient):
