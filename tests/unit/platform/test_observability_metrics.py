@@ -187,14 +187,15 @@ def test_processes_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert _sample(body, "jobs_dead") in {4, 5}
         for pid in pids:
             assert (_sample(body, "process_resident_memory_bytes", pid=str(pid)) or 0) > 1_000_000
+        forget_process(pids[1])
+        body, _ = render()
+        assert _sample(body, "process_resident_memory_bytes", pid=str(pids[0])) is not None
+        assert _sample(body, "process_resident_memory_bytes", pid=str(pids[1])) is None
     finally:
         for worker in workers:
             worker.communicate("")
-    forget_process(pids[1])
-    body, _ = render()
     assert _sample(body, "http_requests_total", method="GET", route="/x", status_code="200") == 9
     assert _sample(body, "database_pool_connections", pool="write", state="idle") == 4
-    assert _sample(body, "process_resident_memory_bytes", pid=str(pids[1])) is None
     assert parse_openmetrics(render("application/openmetrics-text")[0].decode())
 
 

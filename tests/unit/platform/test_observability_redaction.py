@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agon.platform.observability.error_text import describe_error, format_error
 from agon.platform.observability.patterns import LONGEST_TEXT, scrub
-from agon.platform.observability.redaction import describe_error, format_error, is_secret_name, redact, redact_value
+from agon.platform.observability.redaction import is_secret_name, redact, redact_value
 from tests.unit.platform.observability_support import (
     ADDRESSES,
     EMAILS,
@@ -59,6 +60,7 @@ ID = "018f2b1e-0000-7000-8000-000000000001"
         ("bob%40example.org", "[email]"),
         ('"bob smith"@example.org', "[email]"),
         ("/accounts/bob@example.org?a=1", "/accounts/[email]?a=1"),
+        ("https://x.example/reset/Zm9vYmFyMDEyMzQ1Njc4OWFiY2RlZg/now", "https://x.example/reset/[token]/now"),
         ("peer 192.168.10.5:443.", "peer [ip]:443."),
         ("from 10.0.0.1.", "from [ip]."),
         ("at [2001:db8::1]:443", "at [[ip]]:443"),
@@ -79,6 +81,7 @@ def test_what_is_secret_in_a_text_is_hidden_and_the_rest_stays(text: str, expect
         ID,
         f"account-{ID} left",
         f"/api/v1/accounts/{ID}/sessions",
+        "agon.example/accounts/000000000000000/sessions/list",
         "/api/v1/tournaments/{tournament_id}/participants/by-account",
         "tournament_registration_account_id_fkey",
         "DeferredConnectionAcquireTimeoutError in opentelemetry-exporter-otlp-proto-http",
@@ -234,6 +237,26 @@ def test_values_in_messages_of_the_database_are_hidden(fields: Mapping[str, str]
     ):
         assert "CANARY" not in shown
     assert fields["M"][:5] in describe_error(error)
+
+
+def test_values_are_hidden_whatever_language_the_database_speaks() -> None:
+    fields = {"S": "FEHLER", "V": "ERROR", "C": "22P02", "M": "ungültige Eingabesyntax für Typ uuid: »CANARY«"}
+    error = asyncpg.PostgresError.new(fields)  # pyright: ignore[reportUnknownMemberType]
+    assert describe_error(error).endswith("ungültige Eingabesyntax für Typ uuid: [redacted]")
+    assert "CANARY" not in format_error(ExceptionGroup("both", [KeyError("x"), error]))
+
+
+def test_the_causes_of_a_refused_argument_are_hidden_with_it() -> None:
+    error = asyncpg.DataError("invalid input for query argument $1: 'CANARY' (what it is not)")
+    error.__cause__ = ValueError("CANARY is not one")
+    assert "CANARY" not in format_error(error)
+    assert "ValueError: [redacted]" in format_error(error)
+
+
+def test_causes_may_go_round() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__context__ = second, first
+    assert "first" in format_error(first)
 
 
 def test_values_in_messages_of_the_driver_and_of_sqlalchemy_are_hidden() -> None:

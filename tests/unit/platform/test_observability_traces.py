@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from agon.kernel.errors import DomainError, Refusal
 from agon.platform.observability import traces
@@ -192,8 +193,10 @@ def test_no_secret_leaves_with_a_span() -> None:
                 span.add_event(f"saw {secret}", {"note": secret})
                 span.add_link(link.context, link.attributes)
                 raise ValueError(secret)
-            (seen,) = finished(exporter)
-            assert_hidden(secret, json.dumps(json.loads(seen.to_json()), ensure_ascii=False))
+            with traces.span("x") as span:
+                span.set_status(Status(StatusCode.ERROR, f"for {secret}"))
+            for seen in finished(exporter):
+                assert_hidden(secret, json.dumps(json.loads(seen.to_json()), ensure_ascii=False))
 
         @given(SECRET_NAMES, PASSPHRASES)
         def by_name(name: str, secret: str) -> None:
@@ -252,7 +255,9 @@ def test_a_dead_collector_does_not_hold_the_exit() -> None:
     with traces.span("x"):
         pass
     try:
+        began = time.monotonic()
         traces.shutdown_traces(timeout=0.05)
+        assert time.monotonic() - began < 5
         assert not traces.enabled()
     finally:
         exporter.release.set()

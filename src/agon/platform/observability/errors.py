@@ -107,7 +107,6 @@ _OPTIONS: dict[str, Any] = {
     "include_local_variables": False,
     "include_source_context": False,
     "max_request_body_size": "never",
-    "server_name": "",
     "auto_session_tracking": False,
     "send_client_reports": False,
     "enable_backpressure_handling": False,

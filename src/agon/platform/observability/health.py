@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from agon.kernel.clock import Clock
-from agon.platform.observability.redaction import describe_error
+from agon.platform.observability.error_text import describe_error
 
 CHECK_SECONDS = 2.0
 KEEP_SECONDS = 1.0

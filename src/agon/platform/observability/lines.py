@@ -12,8 +12,9 @@ import msgspec
 
 from agon.platform.context import RequestContext, current
 from agon.platform.observability import traces
+from agon.platform.observability.error_text import format_error
 from agon.platform.observability.patterns import scrub
-from agon.platform.observability.redaction import format_error, redact
+from agon.platform.observability.redaction import redact
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_BREAKS = re.compile(r"[\t\n\x0b-\x1f\x7f-\x9f\u2028\u2029]")

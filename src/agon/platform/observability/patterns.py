@@ -71,6 +71,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORD_OF_A_NAME = re.compile(
     r"[a-z]{1,24}\d{0,3}|[A-Z]{1,24}\d{0,3}|\d{1,4}|[a-z]{0,24}(?:[A-Z][a-z]{1,24})+\d{0,3}|[A-Za-z0-9]{1,3}"
 )
+_WORD_OF_A_PATH = re.compile(r"[a-z]{3,24}")
+_LONGEST_OF_A_PATH = 16
 _BETWEEN_WORDS = re.compile(r"[_+/=-]+")
 _EMAIL = re.compile(
     r"(\"[^\"\n]{1,64}\"|[^\s@<>()\[\]\",;]{1,128})(?:@|%40)(?:\[[^\]\s]{1,64}\]|[^\s@<>()\[\]\"',;=&?|/:]{1,255})"
@@ -85,10 +87,12 @@ _SQL_VALUES = (
     re.compile(r"(\bDETAIL:\s{1,4}).+?(?=\nHINT: |\n\n(?:The above|During) |\Z)", re.DOTALL),
     re.compile(r"(\bquery argument \$\d{1,5}: )[^\n]+"),
     re.compile(r"(\[parameters: )[^\n]+"),
-    re.compile(rf"(\b(?:invalid|malformed|out of range)[^\"\n]{{0,80}}: ){_SQL_VALUE}", re.DOTALL),
+    re.compile(r"(\binvalid value )\".{0,2000}?\"(?= for \")", re.DOTALL),
+    re.compile(r"(\bfield value out of range: )[^\n\"\[]+"),
+    re.compile(rf"(\b(?:invalid|malformed|out of range|in tsquery)[^\"\n]{{0,80}}: ){_SQL_VALUE}", re.DOTALL),
     re.compile(r"(\bvalue )\"(?:.{0,2000}?\"(?= is out of range)|.*(?=\" is out of range))", re.DOTALL),
 )
-_SQL_MARKS = ("DETAIL:", "argument $", "[parameters", "invalid", "malformed", "out of range")
+_SQL_MARKS = ("DETAIL:", "argument $", "[parameters", "invalid", "malformed", "out of range", "in tsquery")
 
 
 def scrub(text: str) -> str:
@@ -169,10 +173,23 @@ def _scrub_tokens(text: str) -> str:
 
 
 def _hide_token(match: re.Match[str]) -> str:
-    """Hide a long run of digits and letters unless it is made of words, or is a UUID, perhaps with words around it."""
-    words = _BETWEEN_WORDS.split(_UUID.sub("", match[0]))
-    made_of_words = all(not word or _WORD_OF_A_NAME.fullmatch(word) for word in words)
-    return match[0] if made_of_words else HIDDEN_TOKEN
+    """Hide a long run of digits and letters unless it is made of words; of a path, only what is none."""
+    text = match[0]
+    if _is_made_of_words(text):
+        return text
+    parts = text.split("/")
+    words = sum(1 for part in parts if _WORD_OF_A_PATH.fullmatch(part))
+    if words * 2 < sum(1 for part in parts if part):
+        return HIDDEN_TOKEN
+    return "/".join(
+        part if len(part) < _LONGEST_OF_A_PATH or _is_made_of_words(part) else HIDDEN_TOKEN for part in parts
+    )
+
+
+def _is_made_of_words(text: str) -> bool:
+    """Whether it is a name such as programs have, or a UUID, perhaps with words around it."""
+    words = _BETWEEN_WORDS.split(_UUID.sub("", text))
+    return all(not word or _WORD_OF_A_NAME.fullmatch(word) for word in words)
 
 
 def _hide_email(match: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import traceback
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,11 +12,11 @@ from uuid import UUID
 
 import msgspec
 
+from agon.platform.observability.error_text import describe_error, text_of
 from agon.platform.observability.patterns import HARMLESS_ENDINGS, HIDDEN, SECRET_WORDS, SHORT_SECRET_WORDS, scrub
 
 _DEEPEST = 8
 _LONGEST = 100
-_MOST_FRAMES = 40
 _TOO_DEEP = "[too deep]"
 
 _PRIVATE_WORDS = frozenset({"email", "emails", "ip", "ips", "phone", *SHORT_SECRET_WORDS})
@@ -44,17 +43,6 @@ def redact(fields: Mapping[str, object]) -> dict[str, object]:
 def redact_value(value: object) -> object:
     """A value without the secrets in it, as `redact` makes it."""
     return _redact(value, 0)
-
-
-def describe_error(error: BaseException) -> str:
-    """The class of an error and its message without secrets."""
-    return f"{type(error).__qualname__}: {scrub(_text_of(error))}"
-
-
-def format_error(error: BaseException) -> str:
-    """A traceback with causes, without the values of variables and without secrets in the messages."""
-    lines = traceback.TracebackException.from_exception(error, limit=-_MOST_FRAMES, capture_locals=False, compact=True)
-    return scrub("".join(lines.format()).rstrip())
 
 
 def _redact(value: object, depth: int) -> object:
@@ -117,7 +105,7 @@ def _redact_other(value: object, depth: int) -> object:
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         return _redact_mapping({name: getattr(value, name, None) for name in names}, depth)
-    return scrub(_text_of(value))
+    return scrub(text_of(value))
 
 
 @lru_cache(maxsize=4096)
@@ -136,15 +124,7 @@ def _judge_name(name: str) -> tuple[str, bool]:
 
 
 def _name_of(key: object) -> str:
-    return key.decode("latin-1") if isinstance(key, bytes) else _text_of(key)
-
-
-def _text_of(value: object) -> str:
-    """What an object says of itself; its own fault must not become the fault of whoever logs it."""
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001  any code may stand behind `str`
-        return f"[{type(value).__qualname__} has no text: {type(error).__qualname__}]"
+    return key.decode("latin-1") if isinstance(key, bytes) else text_of(key)
 
 
 _Handler = Callable[[Any, int], object]

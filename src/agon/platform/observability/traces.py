@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from agon.kernel.errors import DomainError
-from agon.platform.observability.redaction import describe_error, format_error
+from agon.platform.observability.error_text import describe_error, format_error
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
