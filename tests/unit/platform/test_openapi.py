@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agon.platform.http.edge import Answer
 from agon.platform.http.openapi.describe import as_json, describe
+from agon.platform.http.openapi.examples import example
 from agon.platform.http.operations import Operation
 from agon.platform.http.permissions import ANYONE
 from tests.architecture.described_answers import Described, validator
@@ -247,8 +248,8 @@ def test_every_example_is_what_its_schema_allows(description):
                         validator(media["schema"], description).validate(media["example"])
                         checked += 1
     assert checked == 6
-    for example in description["components"]["examples"].values():
-        validator({"$ref": "#/components/schemas/Problem"}, description).validate(example["value"])
+    for problem in description["components"]["examples"].values():
+        validator({"$ref": "#/components/schemas/Problem"}, description).validate(problem["value"])
 
 
 def test_answers_of_other_statuses_are_described():
@@ -287,7 +288,9 @@ def handler(function: Any, **more: Any) -> HTTPRouteHandler:
     declared = Operation(
         id=f"things.{name}", method="POST", path=f"/{name}", summary=name, permission=ANYONE, limits=()
     )
-    return HTTPRouteHandler(f"/{name}", http_method="POST", opt={"operation": declared, "endpoint": function}, **more)(function)
+    return HTTPRouteHandler(f"/{name}", http_method="POST", opt={"operation": declared, "endpoint": function}, **more)(
+        function
+    )
 
 
 def test_answers_are_held_to_the_description(description):
@@ -305,3 +308,37 @@ def test_answers_are_held_to_the_description(description):
     ):
         with pytest.raises(Exception, match=r"is not|described"):
             described.check(*wrong)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 12},
+        {"type": "string", "maxLength": 2},
+        {"type": "string", "pattern": "^[0-9]{6}$"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "uuid"},
+        {"type": "integer", "minimum": 7},
+        {"type": "integer", "exclusiveMinimum": 7},
+        {"type": "integer", "maximum": 0},
+        {"type": "number", "minimum": 0.5, "maximum": 0.7},
+        {"type": "array", "items": {"type": "boolean"}, "minItems": 3},
+        {"type": "array", "items": {"type": "integer"}, "maxItems": 0},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"anyOf": [{"type": "integer", "minimum": 3}, {"type": "null"}]},
+        {"const": 3},
+        {"enum": ["b", "a"]},
+    ],
+)
+def test_examples_are_made_of_what_a_schema_allows(schema):
+    found = example(schema, {}, whole=True)
+    assert found is not None
+    validator(schema, {"components": {}}).validate(found)
+
+
+def test_examples_of_types_that_hold_themselves_come_to_an_end():
+    itself = {"$ref": "#/components/schemas/Tree"}
+    tree = {"type": "object", "required": ["branches"], "properties": {"branches": {"type": "array", "items": itself}}}
+    found = example(itself, {"Tree": tree}, whole=True)
+    assert found["branches"][0]["branches"]
+    validator(itself, {"components": {"schemas": {"Tree": tree}}}).validate(found)

@@ -20,6 +20,8 @@ _NAMED = {
     "display_name": "Ada Lovelace",
     "password": "correct horse battery staple",
     "locale": "en",
+    "roles": "player",
+    "scope": "global",
     "title": "Spring Open",
     "next_cursor": "WyIyMDI2LTAzLTE0VDA5OjI2OjUzWiJd",
 }
@@ -47,7 +49,8 @@ def example(schema: Schema, components: dict[str, Schema], *, whole: bool, name:
     if schema.get("type") == "array":
         item: Schema = {} if depth >= _DEEPEST else schema.get("items", {})
         inside = example(item, components, whole=whole, name=name, depth=depth + 1) if item else None
-        return [] if inside is None else [inside] * max(1, schema.get("minItems", 1))
+        length = min(max(1, schema.get("minItems", 1)), schema.get("maxItems", 100))
+        return [] if inside is None else [inside] * length
     return _single(schema, name)
 
 
@@ -56,7 +59,8 @@ def _single(schema: Schema, name: str) -> Any:
         case "string":
             return _text(schema, name)
         case "integer" | "number":
-            return max(1, schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1))
+            number = max(1, schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1))
+            return min(number, schema.get("maximum", number))
         case "boolean":
             return True
         case _:
