@@ -154,6 +154,13 @@ async def test_a_division_by_zero_stays_a_fault(database: Database):
         await database.fetch(lambda tx: tx.one(divide, 0))
 
 
+async def test_a_missing_argument_is_a_fault_and_costs_no_connection(database: Database):
+    two = Query("test.two", "select $1::text || $2::text", str)
+    with pytest.raises(asyncpg.InterfaceError):
+        await database.fetch(lambda tx: tx.one(two, "one"))
+    assert database.read.usage() == (0, 1)
+
+
 async def test_the_read_pool_refuses_writes(database: Database):
     write = Query("test.write", "insert into invalidation (tag, at) values ('x', now()) returning tag", str)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from agon.kernel.clock import Clock
 from agon.kernel.tx import ReadTx, Tx
 from agon.platform.audit import log
-from agon.platform.database.errors import RETRYABLE, DatabaseUnavailable, translated
+from agon.platform.database.errors import RETRYABLE, DatabaseUnavailable, is_lost, refusal_of
 from agon.platform.database.pool import Pool
 from agon.platform.database.unit import Observer, Reading, Silent, UnitOfWork
 from agon.platform.database.wakeups import Wakeups
@@ -84,7 +84,9 @@ class Database:
                     result = await verb(unit)
                     stored_jobs = await self._store(unit)
             except Exception as error:
-                refusal = None if isinstance(error, RETRYABLE) else translated(error)
+                if is_lost(error, connection):  # at begin or commit; statements see to it themselves
+                    connection.terminate()
+                refusal = None if isinstance(error, RETRYABLE) else refusal_of(error, connection)
                 if refusal is None:
                     raise
                 raise refusal from error

@@ -11,7 +11,7 @@ import msgspec
 from agon.kernel.audit import AuditEntry
 from agon.kernel.events import Event, Job
 from agon.kernel.tx import Query
-from agon.platform.database.errors import translated
+from agon.platform.database.errors import is_lost, refusal_of
 
 R = TypeVar("R")
 
@@ -74,7 +74,9 @@ class Reading:
             with self._observer.span(query.name):
                 return await call(query.text, *arguments)
         except Exception as error:
-            refusal = translated(error)
+            if is_lost(error, self._connection):
+                self._connection.terminate()
+            refusal = refusal_of(error, self._connection)
             if refusal is None:
                 raise
             raise refusal from error
