@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from agon.platform import valkey
 from agon.platform.breakers import Breaker, State
 from agon.platform.limits.rates import RateLimits, Rule, Strategy
 from tests.integration.platform.valkey_servers import Valkey, running_valkey
@@ -34,7 +35,10 @@ def own_server() -> Iterator[Valkey]:
 
 
 @pytest.mark.parametrize("category", ["reads", "fixed"])
-async def test_two_processes_count_together_exactly(shared_server: Valkey, category: str):
+async def test_two_processes_count_together_exactly(
+    shared_server: Valkey, category: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(valkey, "BUDGET_SECONDS", 10)  # however busy the machine is, the shared counters answer
     first, second = RateLimits(shared_server.url, RULES), RateLimits(shared_server.url, RULES)
     answers = await asyncio.gather(
         *(rates.hit(category, "203.0.113.9") for _ in range(100) for rates in (first, second))
@@ -51,7 +55,9 @@ async def test_two_processes_count_together_exactly(shared_server: Valkey, categ
 
 OTHER_PROCESS = """
 import asyncio, sys
+from agon.platform import valkey
 from agon.platform.limits.rates import RateLimits, Rule
+valkey.BUDGET_SECONDS = 10
 async def main():
     rates = RateLimits(sys.argv[1], [Rule("reads", 50, 60)])
     answers = await asyncio.gather(*(rates.hit("reads", "processes") for _ in range(60)))
@@ -78,6 +84,7 @@ async def test_waiting_as_long_as_told_is_enough(shared_server: Valkey, category
     amount = 5 if category == "login" else 4
     for _ in range(amount):
         assert (await rates.hit(category, "a")).allowed
+    await asyncio.sleep(0.6)
     refused = await rates.hit(category, "a")
     assert not refused.allowed
     assert 1 <= refused.retry_after <= 2
@@ -129,7 +136,7 @@ async def test_a_frozen_server_costs_at_most_the_budget(own_server: Valkey):
     try:
         started = time.monotonic()
         answers = await asyncio.gather(*(rates.hit("reads", "a") for _ in range(60)))
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 0.9
         assert sum(answer.allowed for answer in answers) == 25
         assert breaker.state is State.OPEN
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -153,6 +154,10 @@ async def test_a_flood_in_one_category_leaves_the_counters_of_another():
     for number in range(1000):
         await rates.hit("reads", str(number))
     assert not (await rates.hit("login", "a")).allowed
+    for number in range(1000):
+        await rates.hit("login", str(number))
+    kept = [len(cast("BoundedMemory", counter._limiter.storage)) for counter in rates._own.values()]
+    assert kept == [100, 100], "together no more than the bound"
 
 
 async def test_expired_keys_are_dropped_as_others_come():

@@ -1,0 +1,1 @@
+"""E-mail: messages, templates and the ways to send."""
