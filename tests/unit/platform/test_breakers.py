@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agon.kernel.errors import Refusal
@@ -201,6 +201,7 @@ async def test_breakers_are_known_by_name():
 STEPS = st.lists(st.sampled_from(["good", "bad", "wait", "cancelled"]), max_size=60)
 
 
+@settings(deadline=None)
 @given(steps=STEPS)
 def test_it_behaves_like_the_table_of_its_states(steps: list[str]):
     """Against a model written as the rule reads: 5 in a row open, 10 s, then 2 in a row close."""

@@ -103,7 +103,7 @@ class World:
         assert not self.cache._flights._running
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(steps=st.lists(STEPS, max_size=60))
 def test_no_read_is_older_than_the_last_invalidation_before_it(steps: list[tuple[str, Any]]):
     async def run() -> None:

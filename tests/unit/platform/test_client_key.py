@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agon.platform.limits.addresses import client_key
@@ -31,6 +31,7 @@ def test_an_address_has_one_key_however_it_is_written(address: str, key: str):
     assert client_key(address) == key
 
 
+@settings(deadline=None)
 @given(network=st.integers(min_value=0, max_value=2**64 - 1), hosts=st.sets(st.integers(0, 2**64 - 1), min_size=2))
 def test_all_addresses_of_a_64_are_one_client(network: int, hosts: set[int]):
     addresses = [ipaddress.IPv6Address(network << 64 | host) for host in hosts]
@@ -40,6 +41,7 @@ def test_all_addresses_of_a_64_are_one_client(network: int, hosts: set[int]):
     assert client_key(str(neighbour)) not in keys
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=50))
 def test_no_text_is_an_error(text: str):
     assert client_key(text)

@@ -5,7 +5,7 @@ import math
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agon.platform.limits.memory import BoundedMemory
@@ -91,6 +91,7 @@ async def test_concurrent_hits_are_counted_exactly(strategy: Strategy):
 STEPS = st.lists(st.floats(min_value=0, max_value=4, allow_nan=False), min_size=1, max_size=120)
 
 
+@settings(deadline=None)
 @given(steps=STEPS, amount=st.integers(1, 6))
 def test_a_moving_window_never_passes_more_than_its_amount(steps: list[float], amount: int):
     """Against the definition: of every hit, those allowed in the window before it."""
@@ -113,6 +114,7 @@ def test_a_moving_window_never_passes_more_than_its_amount(steps: list[float], a
     asyncio.run(walk())
 
 
+@settings(deadline=None)
 @given(steps=STEPS, amount=st.integers(1, 6))
 def test_a_fixed_window_starts_with_its_first_hit(steps: list[float], amount: int):
     async def walk() -> None:

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agon.platform import crypto
@@ -18,6 +18,7 @@ from agon.platform.crypto import Keyring, KeyringInvalid, KeyUnknown, SealBroken
 KEYS = {"old": bytes(range(32)), "new": bytes(range(32, 64))}
 
 
+@settings(deadline=None)
 @given(plain=st.binary(max_size=300), context=st.binary(max_size=40))
 def test_a_sealed_value_opens_with_its_context_and_hides_its_content(plain: bytes, context: bytes):
     box = SecretBox(KEYS, "new")
@@ -27,6 +28,7 @@ def test_a_sealed_value_opens_with_its_context_and_hides_its_content(plain: byte
     assert sealed != box.seal(plain, context=context)
 
 
+@settings(deadline=None)
 @given(
     plain=st.binary(min_size=1, max_size=60),
     position=st.integers(min_value=0, max_value=200),
@@ -40,6 +42,7 @@ def test_any_changed_byte_is_noticed(plain: bytes, position: int, flip: int):
         box.open(bytes(sealed), context=b"totp:1")
 
 
+@settings(deadline=None)
 @given(plain=st.binary(max_size=40), kept=st.integers(min_value=0, max_value=200))
 def test_a_cut_value_is_noticed(plain: bytes, kept: int):
     box = SecretBox(KEYS, "new")
@@ -48,6 +51,7 @@ def test_a_cut_value_is_noticed(plain: bytes, kept: int):
         box.open(sealed[: kept % len(sealed)], context=b"c")
 
 
+@settings(deadline=None)
 @given(noise=st.binary(max_size=200))
 def test_noise_is_never_anything_but_unreadable(noise: bytes):
     with pytest.raises(SecretUnreadable):
@@ -84,6 +88,7 @@ def test_a_box_without_usable_keys_is_refused(keys: dict[str, bytes]):
         SecretBox(keys, "x")
 
 
+@settings(deadline=None)
 @given(left=st.lists(st.binary(max_size=5), max_size=4), right=st.lists(st.binary(max_size=5), max_size=4))
 def test_keyed_hashes_of_different_parts_differ(left: list[bytes], right: list[bytes]):
     key = KEYS["old"]
