@@ -119,6 +119,7 @@ async def test_a_dead_job_tells_why_and_can_be_run_again(
     assert all("no polish for 7" in failure.traceback for failure in details.failures)
 
     await database.transact(lambda tx: admin.requeue_job(tx, job_id))
+    assert [(job["status"], job["attempts"]) for job in await watcher.jobs()] == [("queued", 0)]
     await work_off(database, dsn, watcher, monkeypatch)
     audited = await watcher.connection.fetchrow("select * from audit_log where target_id = $1", str(job_id))
     assert (audited["action"], audited["target_type"]) == ("job.requeue", "job")

@@ -64,7 +64,7 @@ async def test_killed_workers_lose_nothing_and_repeat_nothing_in_effect(dsn: str
         await make(database, "killed", *range(150))
         await duplicate(watcher, 11)
         victim, _ = start(slowly=0.01), start(slowly=0.01)
-        await until(lambda: stored(watcher, 20), 20)
+        await until(lambda: stored(watcher, 20), 60)
         victim.kill()
 
         async def emptied() -> bool:
@@ -72,7 +72,7 @@ async def test_killed_workers_lose_nothing_and_repeat_nothing_in_effect(dsn: str
             return await watcher.empty()
 
         async with working(database, dsn):
-            await until(emptied, 25)
+            await until(emptied, 60)
     assert sorted(map(int, await watcher.items("stored"))) == list(range(150))
     assert await watcher.items("counted") == [f"killed:{number}" for number in range(150)]
 
@@ -91,7 +91,7 @@ async def test_a_job_that_kills_its_worker_is_parked_and_its_neighbours_are_done
             return [job["status"] for job in await watcher.jobs()] == ["failed"]
 
         process = start(attempts=2)
-        await until(parked, 30)
+        await until(parked, 60)
     (dead,) = await watcher.jobs()
     assert dead["attempts"] == 2
     assert "died" in dead["last_error"]

@@ -56,7 +56,7 @@ async def test_terminated_connections_are_made_again(dsn: str, watcher: Watcher)
                 """select count(pg_terminate_backend(pid)) from pg_stat_activity
                    where application_name = 'agon-worker' and datname = current_database()"""
             )
-            assert ended == 1
+            assert ended >= 1
     assert await watcher.items("counted") == ["again:0", "again:1", "again:2"]
 
 
@@ -75,7 +75,7 @@ async def test_an_outage_loses_no_event_and_repeats_none(dsn: str, watcher: Watc
                 cable.cut()
                 await asyncio.sleep(0.3)
                 await cable.join()
-            await until(lambda: _emptied(watcher), 20)
+            await until(lambda: _emptied(watcher), 60)
     assert sorted(map(int, await watcher.items("stored"))) == list(range(150))
     assert await watcher.items("counted") == [f"outage:{number}" for number in range(150)]
     await asyncio.sleep(0.1)

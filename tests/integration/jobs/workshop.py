@@ -161,10 +161,10 @@ class Watcher:
     async def empty(self) -> bool:
         return await self.connection.fetchval(f"select count(*) = 0 from pgqueuer where {OURS}")
 
-    async def until_empty(self, seconds: float = 10) -> None:
+    async def until_empty(self, seconds: float = 30) -> None:
         await until(self.empty, seconds)
 
-    async def until_status(self, status: str, seconds: float = 10) -> list[asyncpg.Record]:
+    async def until_status(self, status: str, seconds: float = 30) -> list[asyncpg.Record]:
         """Wait until every job has this status, hurrying those that wait to be run again."""
 
         async def reached() -> bool:
@@ -176,7 +176,7 @@ class Watcher:
         return await self.jobs()
 
 
-async def until(reached: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def until(reached: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not await reached():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -89,11 +89,6 @@ _LOAD = Query(
     """select id, occurred_at, type, subject, seq, data::text from event where id = $1 and occurred_at = $2""",
     Stored,
 )
-_LOCK_SUBJECT = Query(
-    "events.lock_subject",
-    "select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))::text",
-    str,
-)
 _EARLIER = Query(
     # Handled events of a subject are its first ones, so that looking back ends at the first that was handled.
     "events.earlier",
@@ -181,11 +176,14 @@ async def _alone(tx: Tx, subscriber: Subscriber, event_id: UUID, occurred_at: da
 
 
 async def _in_order(tx: Tx, subscriber: Subscriber, event_id: UUID, occurred_at: datetime) -> bool:
-    """Handle an event after the earlier ones of its subject; False when those were too many for one transaction."""
+    """Handle an event after the earlier ones of its subject; False when those were too many for one transaction.
+
+    Whoever handles several goes through them in order, and waits at the first one that another transaction is handling
+    (the key of `processed_event` makes it). So no lock is needed to keep others from overtaking.
+    """
     event = await tx.one(_LOAD, event_id, occurred_at)
     if event is None:
         raise EventMissing(str(event_id))
-    await tx.one(_LOCK_SUBJECT, subscriber.name, event.subject)
     earlier = await tx.all(_EARLIER, subscriber.name, event.subject, subscriber.types, event.seq, MOST_AT_ONCE)
     for each in earlier:
         await _alone(tx, subscriber, each.id, each.occurred_at)
