@@ -25,13 +25,12 @@ _CAPACITY = 20_000
 class _Entry:
     """A verified token; its principal is None while it is being asked for."""
 
-    __slots__ = ("claims", "loaded_at", "principal", "tags", "verified_at")
+    __slots__ = ("claims", "principal", "tags", "verified_at")
 
     def __init__(self, claims: Claims, now: float) -> None:
         self.claims = claims
         self.verified_at = now
         self.principal: Principal | None = None
-        self.loaded_at = now
         self.tags = session_tag(claims.session_id), account_tag(claims.account_id)
 
 
@@ -89,11 +88,7 @@ class TokenAuthenticator:
             DatabaseUnavailable: that cannot be known at the moment.
         """
         digest, entry = await self._verified(token)
-        if (
-            entry.principal is not None
-            and self._timer() - entry.loaded_at <= self._maximum_age
-            and self._fresh(FRESH_SECONDS)
-        ):
+        if entry.principal is not None and self._fresh(FRESH_SECONDS):
             return entry.principal
         return await self._load(digest, entry)
 
@@ -140,14 +135,13 @@ class TokenAuthenticator:
 
     async def _load(self, digest: bytes, entry: _Entry) -> Principal:
         """Ask the database; what was forgotten while it answered is not remembered."""
-        started = self._timer()
         try:
             principal = await self._ask(entry.claims.account_id, entry.claims.session_id)
         except TokenInvalid:
             self._drop(digest)
             raise
         if self._entries.get(digest) is entry:
-            entry.principal, entry.loaded_at = principal, started
+            entry.principal = principal
         return principal
 
     async def _ask(self, account_id: AccountId, session_id: LoginSessionId) -> Principal:
