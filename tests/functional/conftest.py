@@ -1,6 +1,7 @@
 """One running Agon for each test process, its database, and people who use it."""
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -16,11 +17,24 @@ SHARED = {"AGON_ACCOUNTS_ISSUER": ISSUER, "AGON_HTTP_METRICS_TOKEN": METRICS_TOK
 """Settings that all processes on one data directory have in common."""
 
 
+STARTED_WITHIN = 120
+"""Seconds; nothing here is about how fast it starts, and the machine may be busy."""
+
+
+@asynccontextmanager
+async def running(program: Program) -> AsyncGenerator[Program, None]:
+    """Keeps a program running for a block."""
+    try:
+        yield await program.start(within=STARTED_WITHIN)
+    finally:
+        await program.__aexit__(None, None, None)
+
+
 @pytest_asyncio.fixture(scope="session")
 async def program(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Program, None]:
     """The whole program, with quick settings."""
-    async with Program(tmp_path_factory.mktemp("agon"), settings=SHARED) as running:
-        yield running
+    async with running(Program(tmp_path_factory.mktemp("agon"), settings=SHARED)) as whole:
+        yield whole
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -43,5 +57,5 @@ async def people(program: Program, http: httpx.AsyncClient) -> People:
 @pytest_asyncio.fixture(scope="session")
 async def second_node(program: Program) -> AsyncGenerator[Program, None]:
     """Another process that serves the API of the same data."""
-    async with Program(program.data_dir, "api", settings=SHARED) as running:
-        yield running
+    async with running(Program(program.data_dir, "api", settings=SHARED)) as node:
+        yield node
