@@ -192,6 +192,19 @@ def test_whatever_is_logged_gives_one_line_of_json(fields: dict[str, object], ev
     assert json.loads(second)["logger"] == "library"
 
 
+class _Treacherous(dict[str, object]):
+    def items(self) -> NoReturn:
+        raise RuntimeError("bob@example.org")
+
+
+def test_a_line_that_cannot_be_made_is_still_a_line_and_does_not_fail_the_caller() -> None:
+    with captured_logs() as logs:
+        log.info("saw", value=_Treacherous())
+    line = logs.only
+    assert (line["level"], line["event"], line["error"]) == ("error", "a log line could not be made", "RuntimeError")
+    assert (line["role"], "bob" in logs.text) == ("api", False)
+
+
 class _BrokenStream(io.BytesIO):
     def write(self, _: object) -> int:
         raise OSError(28, "No space left on device")
