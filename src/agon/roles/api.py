@@ -36,13 +36,16 @@ def routed(site: Site) -> Litestar:
     """The routed part of the application, which describes itself."""
     access = Access(site.accounts.authenticator, site.limits, site.clock)
     token = site.settings.http.metrics_token
+    pages = Documentation(site.settings.base_url, site.settings.limits.model_dump())
     parts = {
         "accounts": site.accounts,
-        "documentation": Documentation(site.settings.base_url, site.settings.limits.model_dump()),
+        "documentation": pages,
         "health": site.health,
         "metrics_token": None if token is None else token.get_secret_value(),
     }
-    return build_litestar(routes(), site.database, access, parts, application_options(site.settings, site.version))
+    made = build_litestar(routes(), site.database, access, parts, application_options(site.settings, site.version))
+    pages.of(made)  # now rather than for the first reader
+    return made
 
 
 def described() -> Litestar:

@@ -7,7 +7,6 @@ import msgspec
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.config import OpenAPIConfig
 
 from agon.kernel.errors import DomainError
 from agon.platform.database.database import Database
@@ -72,7 +71,7 @@ def build_litestar(
         request_class=StrictRequest,
         request_max_body_size=options.body_limit,
         cors_config=cors if options.cors_origins else None,
-        openapi_config=OpenAPIConfig(title="Agon", version=options.version, render_plugins=[]),
+        openapi_config=None,
         logging_config=None,
         debug=False,
     )

@@ -89,12 +89,14 @@ class RequestEdge:
         """The request's key, where it has one that counts: answers that hold secrets are never recorded."""
         operation: Operation = self._request.route_handler.opt["operation"]
         given = self._request.headers.get("idempotency-key")
+        if operation.method != "POST":
+            return None
         if given is None:
             if operation.keyed:
                 raise IdempotencyKeyRequired
             return None
         key = idempotency.checked(given)
-        if operation.secret or operation.method != "POST" or self.viewer is None:
+        if operation.secret or self.viewer is None:
             return None
         digest = hashlib.sha256(await self._request.body()).digest()
         return idempotency.Key(self.principal.account_id, operation.id, self._request.scope["path"], key, digest)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from agon.kernel.errors import DomainError
 from agon.platform.http.errors import RateLimited
@@ -85,10 +86,12 @@ def route(
         limits: the rate-limit categories that it counts in.
         errors: the refusals that belong to this operation (those of the edge are added).
         status: the status of success; 200, for POST 201 and for DELETE 204 when not given.
-        details: further fields of `Operation`, and `include_in_schema`.
+        details: further fields of `Operation`, and Litestar's `include_in_schema`, `media_type` and `responses` (what
+            it answers with other statuses that are no refusals).
     """
     include_in_schema: bool = details.pop("include_in_schema", True)
     media_type: str | None = details.pop("media_type", None)
+    responses: Mapping[int, ResponseSpec] | None = details.pop("responses", None)
 
     def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
         takes_body = "data" in function.__annotations__
@@ -119,6 +122,7 @@ def route(
             tags=[operation.partition(".")[0]],
             include_in_schema=include_in_schema,
             media_type=media_type,
+            responses=responses,
         )(provided_with_parts(function))
 
     return decorate

@@ -28,7 +28,7 @@ class StrictRequest(Request[Any, Any, Any]):
         """
         body = await self.body()
         try:
-            return _decoder(self.scope["route_handler"]).decode(body)  # type: ignore[arg-type]
+            return _decoder(self.scope["route_handler"]).decode(body)
         except msgspec.ValidationError as error:
             raise ValidationFailed(errors=(field_error(str(error)),)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

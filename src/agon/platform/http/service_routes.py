@@ -3,10 +3,12 @@
 import asyncio
 import hmac
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from agon.contracts.audit import AuditAction
 from agon.kernel.audit import AuditEntry
@@ -21,25 +23,46 @@ from agon.platform.observability.exposition import render
 from agon.platform.observability.health import Health, HealthReport, Status
 
 NO_STORE = {"Cache-Control": "no-store"}
+_ALIVE = b'{"status":"live"}'
+_READY = b'{"status":"ready"}'
+_NOT_READY = b'{"status":"not_ready"}'
+
+
+class Alive(msgspec.Struct):
+    """The process runs."""
+
+    status: Literal["live"] = "live"
+
+
+class Readiness(msgspec.Struct):
+    """Whether requests may come here."""
+
+    status: Literal["ready", "not_ready"]
 
 
 @route("GET", "/health/live", operation="health.live", summary="Whether the process runs", permission=ANYONE, limits=())
-async def live() -> Answer[bytes]:
+async def live() -> Answer[Alive]:
     """Always 200: a process that can answer is alive. For liveness probes; they are not limited."""
-    return Encoded(b'{"status":"live"}', headers=NO_STORE)
+    return Encoded(_ALIVE, headers=NO_STORE)
 
 
 @route(
-    "GET", "/health/ready", operation="health.ready", summary="Whether requests may come", permission=ANYONE, limits=()
+    "GET",
+    "/health/ready",
+    operation="health.ready",
+    summary="Whether requests may come",
+    permission=ANYONE,
+    limits=(),
+    responses={503: ResponseSpec(Readiness, description="Not now.")},
 )
-async def ready(health: Injected[Health]) -> Answer[bytes]:
+async def ready(health: Injected[Health]) -> Answer[Readiness]:
     """503 only while the database is out of reach, its schema is not current, or shutdown has begun.
 
     For readiness probes and balancers; they are not limited.
     """
     if await health.ready():
-        return Encoded(b'{"status":"ready"}', headers=NO_STORE)
-    return Encoded(b'{"status":"not_ready"}', HTTPStatus.SERVICE_UNAVAILABLE, headers={**NO_STORE, "Retry-After": "1"})
+        return Encoded(_READY, headers=NO_STORE)
+    return Encoded(_NOT_READY, HTTPStatus.SERVICE_UNAVAILABLE, headers={**NO_STORE, "Retry-After": "1"})
 
 
 @route(

@@ -1,4 +1,4 @@
-"""REST of accounts."""
+"""Accounts: signing up and in, staying signed in, and the roles and keys behind it."""
 
 from agon.domains.accounts.endpoints import keys, own_account, registration, roles, sign_in
 

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import cast
 
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from agon.domains.accounts.endpoints.tokens import access_token, secret_answer
@@ -37,6 +38,7 @@ _WHO = {"email": "asha@example.com", "password": "a long walk by the river", "di
     limited_as=AuthRateLimited,
     secret=True,
     example=_WHO,
+    responses={202: ResponseSpec(VerificationPendingResponse, description="The address has to be verified first.")},
 )
 async def register(data: JSONBody[RegisterRequest], edge: Edge, accounts: Injected[Accounts]) -> Answer[TokensResponse]:
     """Answers with the tokens of a first session.
