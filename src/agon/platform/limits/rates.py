@@ -29,8 +29,8 @@ class Strategy(StrEnum):
 
     Both are exact. `FIXED` starts a window with the first hit and opens again when it ends, so up to twice the amount
     can pass around its end: for limits that say so. `MOVING` never lets more than the amount pass in any window. A
-    sliding-window counter would need less memory for large amounts, but lets nearly twice the amount pass in the first
-    windows, and costs the same time (README of the figures: `docs/platform/rate-limits.md`).
+    sliding-window counter would need less memory for large amounts, but lets nearly twice the amount pass in its first
+    window's length and costs the same time; the figures are in `docs/platform/rate-limits.md`.
     """
 
     FIXED = "fixed"
