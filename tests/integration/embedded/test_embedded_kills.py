@@ -13,7 +13,7 @@ ROWS = 100
 
 @pytest.fixture
 def written_ids(run, place, account):
-    """Starts a program of the same account that says which rows are there."""
+    """Asks a new program of the same account which rows are there."""
 
     def ids():
         program = run(place, "ids")

@@ -39,11 +39,9 @@ def test_below_a_private_folder(run, folder, make_place):
     assert private.stat().st_mode & 0o777 == 0o700
 
 
-async def test_root_serves_an_ordinary_users_directory_as_that_user(make_place, seed, account, run, ask):
-    if account.name == "root":
-        pytest.skip("the directory belongs to the other account")
-    place = make_place()
-    subprocess.run(["cp", "-a", seed(account), place.root], check=True)
+@pytest.mark.parametrize("account", ["ordinary"], indirect=True)
+async def test_root_serves_an_ordinary_users_directory_as_that_user(fresh_place, account, run, ask):
+    place = fresh_place
     async with EmbeddedPostgres(place.root) as server:
         assert await ask(server.app_dsn, "SELECT 1") == 1
         assert user_of(place.postmaster_pid()) == NOBODY

@@ -75,7 +75,7 @@ async def test_another_database_name_makes_another_database(place, ask):
 
 async def test_cancelled_start_leaves_nothing_behind(fresh_place, wait, running):
     starting = asyncio.create_task(EmbeddedPostgres(fresh_place.root).start())
-    await asyncio.sleep(0.25)
+    await asyncio.to_thread(wait, (fresh_place.root / "cluster.unfinished").exists)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting

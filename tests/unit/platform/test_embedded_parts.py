@@ -5,13 +5,14 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agon.platform.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from agon.platform.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, processes
 from agon.platform.database.embedded import binaries as programs
 from agon.platform.database.embedded.address import LONGEST_SOCKET_PATH, Address, choose_address, fits
 from agon.platform.database.embedded.binaries import find_binaries, parse_version, wheel_directory
@@ -205,12 +206,12 @@ def test_pid_file_is_read_even_when_half_written(tmp_path, content, expected):
     assert read_pid_file(tmp_path) == expected
 
 
-def test_only_plain_and_short_paths_fit_a_socket(tmp_path):
+def test_only_plain_and_short_paths_fit_a_socket():
     room = LONGEST_SOCKET_PATH - len("/.s.PGSQL.5432")
-    assert fits(tmp_path.__class__("/" + "a" * (room - 1)))
-    assert not fits(tmp_path.__class__("/" + "a" * room))
+    assert fits(Path("/" + "a" * (room - 1)))
+    assert not fits(Path("/" + "a" * room))
     for odd in ("/a,b", "/a b", "/খেলা", "/a%b", "/a:b", "/a'b"):
-        assert not fits(tmp_path.__class__(odd))
+        assert not fits(Path(odd))
 
 
 def test_socket_directory_of_others_is_not_used(layout):
@@ -223,6 +224,21 @@ def test_socket_directory_of_others_is_not_used(layout):
     layout.socket_directory.rmdir()
     layout.socket_directory.symlink_to(layout.log)
     assert choose_address(layout).host != str(layout.socket_directory)
+
+
+@pytest.mark.parametrize("proc", ["/proc", "/nowhere"])
+def test_processes_are_seen_with_and_without_proc(proc, monkeypatch):
+    if proc == "/nowhere" and not Path("/bin/ps").exists():
+        pytest.skip("no ps on this machine")
+    monkeypatch.setattr(processes, "_PROC", Path(proc))
+    with subprocess.Popen([sys.executable, "-c", "input()", "a marked process"], stdin=subprocess.PIPE) as child:
+        line = processes.command_line(child.pid)
+        assert line is not None
+        assert line.endswith("-c input() a marked process")
+        assert (child.pid, line) in list(processes.command_lines())
+        child.communicate(b"\n")
+    assert processes.command_line(child.pid) is None
+    assert processes.command_line(0) is None
 
 
 def test_log_tail_shows_only_what_is_new(layout):

@@ -12,6 +12,7 @@ from agon.platform.database.embedded.layout import write_atomically
 SUPERUSER = "postgres"
 OWNER = "agon"
 APPLICATION = "agon_app"
+DATABASE = "agon"
 
 
 @dataclass(frozen=True)

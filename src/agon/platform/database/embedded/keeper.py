@@ -143,7 +143,11 @@ class Keeper:
             return None
         logger.info("PostgreSQL (process %d) outlived its keeper: keeping it", orphan.pid)
         self._address = orphan.address
-        return self._accept(orphan, LogTail(self._layout))
+        try:
+            return self._accept(orphan, LogTail(self._layout))
+        except EmbeddedPostgresError:
+            logger.warning("PostgreSQL (process %d) has ended after all", orphan.pid)
+            return None
 
     def _accept(self, postmaster: Postmaster, tail: LogTail) -> Postmaster:
         self._status = replace(

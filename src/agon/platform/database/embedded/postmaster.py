@@ -123,7 +123,7 @@ def _ending(process: "subprocess.Popen[bytes] | None") -> str:
     if process is None or process.returncode is None:
         return "it ended"
     code = process.returncode
-    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+    return f"ended by signal {-code}" if code < 0 else f"exit status {code}"
 
 
 def read_pid_file(cluster: Path) -> PidFile | None:

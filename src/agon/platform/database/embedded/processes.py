@@ -12,7 +12,7 @@ def command_line(pid: int) -> str | None:
     """Returns a process's arguments joined by spaces; None when it is gone or already a zombie."""
     if pid <= 0:
         return None
-    if not (_PROC / "self" / "cmdline").exists():
+    if not _has_proc():
         return dict(_ask_ps(["-p", str(pid)])).get(pid)
     try:
         raw = (_PROC / str(pid) / "cmdline").read_bytes()
@@ -23,7 +23,7 @@ def command_line(pid: int) -> str | None:
 
 def command_lines() -> Iterator[tuple[int, str]]:
     """Yields number and arguments of every process that can be seen."""
-    if not (_PROC / "self" / "cmdline").exists():
+    if not _has_proc():
         yield from _ask_ps(["-ax"])
         return
     for entry in _PROC.iterdir():
@@ -39,15 +39,19 @@ def send_signal(pid: int, number: int) -> None:
         return
 
 
+def _has_proc() -> bool:
+    return (_PROC / "self" / "cmdline").exists()
+
+
 def _joined(raw: bytes) -> str:
     return os.fsdecode(raw).replace("\0", " ").strip()
 
 
 def _ask_ps(selection: list[str]) -> Iterator[tuple[int, str]]:
     # Systems without /proc (macOS) have ps in this place.
-    command = ["/bin/ps", "-ww", *selection, "-o", "pid=,stat=,command="]
+    command = ["/bin/ps", "-ww", *selection, "-o", "pid=", "-o", "stat=", "-o", "command="]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words only
     for line in answer.stdout.splitlines():
-        pid, state, command_text = line.split(maxsplit=2)
-        if not state.startswith("Z"):
-            yield int(pid), command_text
+        pid, state, *arguments = line.split(maxsplit=2)
+        if arguments and not state.startswith("Z"):
+            yield int(pid), arguments[0]

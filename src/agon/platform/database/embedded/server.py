@@ -1,7 +1,6 @@
 """A program's use of the embedded server."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 import time
@@ -12,7 +11,7 @@ from typing import Any, Self
 import asyncpg
 import structlog
 
-from agon.platform.database.embedded.credentials import Endpoints, endpoints, read_credentials
+from agon.platform.database.embedded.credentials import DATABASE, Endpoints, endpoints, read_credentials
 from agon.platform.database.embedded.errors import EmbeddedPostgresError
 from agon.platform.database.embedded.layout import Layout
 from agon.platform.database.embedded.lease import (
@@ -51,12 +50,13 @@ class EmbeddedPostgres:
     dies in between. Use as `async with EmbeddedPostgres(path) as server`, or start() and stop().
     """
 
-    def __init__(self, data_dir: Path, *, database: str = "agon") -> None:
+    def __init__(self, data_dir: Path, *, database: str = DATABASE) -> None:
         self._layout = Layout(data_dir.expanduser().resolve())
         self._database = database
         self._lease: int | None = None
         self._endpoints: Endpoints | None = None
         self._keeper_watch: asyncio.Task[None] | None = None
+        self._last_answer = ""
 
     async def start(self) -> Endpoints:
         """Returns where the server of this directory answers, having seen it answer.
@@ -67,11 +67,14 @@ class EmbeddedPostgres:
         if self._endpoints is not None:
             return self._endpoints
         began = time.monotonic()
-        deadline = began + START_SECONDS
         try:
-            await asyncio.to_thread(self._layout.prepare)
-            await self._acquire_lease(deadline)
-            found = await self._await_server(deadline)
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.to_thread(self._layout.prepare)
+                await self._acquire_lease()
+                found = await self._await_server()
+        except TimeoutError as error:
+            self._release_lease()
+            raise EmbeddedPostgresError(self._trouble(f"it did not answer within {START_SECONDS:.0f} s")) from error
         except OSError as error:
             self._release_lease()
             raise EmbeddedPostgresError(f"{self._layout.root} cannot be used: {error}{self._space()}") from error
@@ -89,8 +92,7 @@ class EmbeddedPostgres:
         self._endpoints = None
         if self._keeper_watch is not None:
             self._keeper_watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper_watch
+            await asyncio.wait([self._keeper_watch])
             self._keeper_watch = None
         if self._lease is None:
             return
@@ -125,15 +127,12 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError("the embedded server is not in use: call start() first")
         return self._endpoints
 
-    async def _acquire_lease(self, deadline: float) -> None:
+    async def _acquire_lease(self) -> None:
         self._lease = open_lock(self._layout.lease)
-        while not try_lock(self._lease, SHARED):
+        while True:
+            if try_lock(self._lease, SHARED):
+                return
             # The keeper holds it while it stops the server for want of users.
-            if time.monotonic() >= deadline:
-                raise EmbeddedPostgresError(
-                    f"the server of {self._layout.root} has been stopping for {START_SECONDS:.0f} s; see "
-                    f"{self._layout.keeper_log}"
-                )
             await asyncio.sleep(_POLL_SECONDS)
 
     def _release_lease(self) -> None:
@@ -141,9 +140,9 @@ class EmbeddedPostgres:
             release(self._lease)
             self._lease = None
 
-    async def _await_server(self, deadline: float) -> Endpoints:
+    async def _await_server(self) -> Endpoints:
         own_token, starts = "", 0
-        while time.monotonic() < deadline:
+        while True:
             lock = lock_if_free(self._layout.keeper_lock)
             status = self._current_status()
             if lock is not None:
@@ -159,7 +158,6 @@ class EmbeddedPostgres:
                 if found is not None:
                     return found
             await asyncio.sleep(_POLL_SECONDS)
-        raise EmbeddedPostgresError(self._trouble(f"it did not answer within {START_SECONDS:.0f} s"))
 
     def _require_hope(self, status: Status | None, own_token: str, starts: int) -> None:
         """Raises EmbeddedPostgresError when the keeper that was started here has given up, or died too often."""
@@ -191,15 +189,17 @@ class EmbeddedPostgres:
                 f"{self._layout.root} and remove that file: the next start sets new passwords"
             ) from error
         except _NO_ANSWER as error:
-            logger.debug("embedded_postgres_not_answering_yet", error=str(error))
+            self._last_answer = str(error)
             return None
         return found if cluster_name == status.cluster_name else None
 
     async def _create_database(self, maintenance: Endpoints) -> None:
         name = self._database.replace('"', '""')
-        # Another user of the directory may have been quicker.
-        with contextlib.suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        try:
             await _ask(maintenance.owner, f'CREATE DATABASE "{name}"')
+        except _NO_ANSWER as error:
+            # Another user of the directory was quicker, or the server is just going: the next probe will tell.
+            self._last_answer = str(error)
 
     async def _replace_lost_keepers(self) -> None:
         pause = KEEPER_LOOK_SECONDS
@@ -235,9 +235,10 @@ class EmbeddedPostgres:
         logger.warning("embedded_postgres_stops_slowly", data_dir=str(self._layout.root))
 
     def _trouble(self, what: str) -> str:
+        answer = f" (it said: {self._last_answer})" if self._last_answer else ""
         return (
-            f"the server of {self._layout.root} cannot be used: {what}{self._space()}. See {self._layout.log}; "
-            f"the keeper's last words:\n{keeper_words(self._layout)}"
+            f"the server of {self._layout.root} cannot be used: {what}{answer}{self._space()}. See "
+            f"{self._layout.log}; the keeper's last words:\n{keeper_words(self._layout)}"
         )
 
     def _space(self) -> str:
