@@ -94,17 +94,19 @@ async def test_the_hash_is_what_anyone_can_compute(database: Database, owner: as
         assert await owner.fetchval("select hash from audit_seal where audit_seq = $1", row["seq"]) == before
 
 
+LATE = """
+    insert into audit_log (id, at, actor, action, target_type, target_id, severity, ip_prefix, user_agent,
+                           request_id, method, route)
+    values (gen_random_uuid(), $1, '', '', '', 'late', 'low', '', '', '', '', '')
+"""
+
+
 async def test_a_row_that_commits_late_is_sealed_after_its_followers(
     database: Database, owner: asyncpg.Connection, clock: ManualClock
 ):
     late = owner.transaction()
     await late.start()
-    await owner.execute(
-        """insert into audit_log (id, at, actor, action, target_type, target_id, severity, ip_prefix, user_agent,
-                                  request_id, method, route)
-           values (gen_random_uuid(), $1, '', '', '', 'late', 'low', '', '', '', '', '')""",
-        START,
-    )
+    await owner.execute(LATE, START)
     await write(database, "early")
     assert await seal(database) == 1
     await late.commit()
@@ -120,12 +122,7 @@ async def test_a_row_that_commits_very_late_is_sealed_within_a_minute(
 ):
     late = owner.transaction()
     await late.start()
-    await owner.execute(
-        """insert into audit_log (id, at, actor, action, target_type, target_id, severity, ip_prefix, user_agent,
-                                  request_id, method, route)
-           values (gen_random_uuid(), $1, '', '', '', 'late', 'low', '', '', '', '', '')""",
-        START,
-    )
+    await owner.execute(LATE, START)
     for _ in range(5):
         await write(database, "meanwhile")
         await seal(database)
@@ -158,11 +155,6 @@ async def test_several_sealers_make_one_chain(database: Database, owner: asyncpg
     assert (await verify(database)).rows == 100
 
 
-async def test_an_empty_log_is_sound(database: Database):
-    found = await verify(database)
-    assert (found.rows, found.head.position, found.broken) == (0, 0, None)
-
-
 async def test_rows_without_a_seal_are_reported_after_a_minute(database: Database, clock: ManualClock):
     await write(database, "one")
     await seal(database)
@@ -183,7 +175,7 @@ TAMPERINGS = {
     "an actor": ("update audit_log set actor = 'someone else' where seq = 4", Finding(Break.ALTERED, 4, 4)),
     "a time": ("update audit_log set at = at + interval '1 microsecond' where seq = 2", Finding(Break.ALTERED, 2, 2)),
     "a value": ("update audit_log set after = '{}' where seq = 6", Finding(Break.ALTERED, 6, 6)),
-    "null for nothing": ("update audit_log set reason = '' where seq = 1", Finding(Break.ALTERED, 1, 1)),
+    "nothing for null": ("update audit_log set reason = '' where seq = 1", Finding(Break.ALTERED, 1, 1)),
     "a shifted text": (
         "update audit_log set action = 'lamp.ligh', target_type = 'tlamp' where seq = 3",
         Finding(Break.ALTERED, 3, 3),
@@ -278,7 +270,7 @@ async def test_no_setting_of_a_session_shows_in_the_hashes(
 ):
     await write(database, *range(3))
     await seal(database)
-    name = fresh_dsn.partition("?")[0].rpartition("/")[2]
+    name = await owner.fetchval("select current_database()")
     for setting in ("timezone to 'Asia/Dhaka'", "datestyle to 'SQL, DMY'", "bytea_output to 'escape'"):
         await owner.execute(f'alter database "{name}" set {setting}')
     pools = [Pool(fresh_dsn, PoolOptions(name="strange", size=2, pgbouncer=True)) for _ in range(2)]

@@ -17,7 +17,7 @@ from agon.platform.jobs.admin import JobNotDead, JobNotFound, JobState, JobWaits
 from agon.platform.jobs.figures import queue_figures
 from agon.platform.jobs.handlers import job_handler
 from agon.platform.jobs.worker import WorkerOptions
-from tests.integration.jobs.workshop import PartMade, Polish, Watcher, make, note, opened, put, until, watching, working
+from tests.integration.jobs.workshop import PartMade, Polish, Watcher, make, note, opened, put, until, working
 
 broken = True
 
@@ -29,12 +29,6 @@ async def count_or_fail(tx, event: PartMade) -> None:
 
 
 PICKY = subscriber("workshop.picky_count", PartMade, count_or_fail, ordered=True)
-
-
-@pytest_asyncio.fixture
-async def watcher(dsn: str) -> AsyncGenerator[Watcher, None]:
-    async with watching(dsn) as watching_it:
-        yield watching_it
 
 
 @pytest_asyncio.fixture

@@ -1,18 +1,16 @@
 """Periodic work: each due run happens once over all workers, missed ones are made up for, none pile up."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import pytest_asyncio
 
 from agon.kernel.clock import ManualClock
 from agon.platform.database.database import Database
 from agon.platform.jobs.observing import Outcome, SilentJobs
 from agon.platform.jobs.periodic import Periodic, Timetable
 from tests.conftest import OpenDatabase
-from tests.integration.jobs.workshop import Watcher, opened, until, watching, working
+from tests.integration.jobs.workshop import Watcher, opened, until, working
 
 
 async def nothing() -> None:
@@ -22,13 +20,6 @@ async def nothing() -> None:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(datetime(2026, 5, 17, 12, 0, 7, tzinfo=UTC))
-
-
-@pytest_asyncio.fixture
-async def watcher(dsn: str) -> AsyncGenerator[Watcher, None]:
-    async with watching(dsn) as watching_it:
-        await watching_it.connection.execute("delete from periodic_run where name like 'periodic:workshop.%'")
-        yield watching_it
 
 
 def timetable(database: Database, *periodics: Periodic) -> Timetable:

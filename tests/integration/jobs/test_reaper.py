@@ -8,16 +8,10 @@ import pytest_asyncio
 
 from agon.platform.database.dedicated import DedicatedConnection, DedicatedOptions
 from agon.platform.jobs.reaper import reap
-from tests.integration.jobs.workshop import Watcher, watching
+from tests.integration.jobs.workshop import Watcher
 
 TIMEOUT = 0.2
 MOST = {"part.polish": 3}
-
-
-@pytest_asyncio.fixture
-async def watcher(dsn: str) -> AsyncGenerator[Watcher, None]:
-    async with watching(dsn) as watching_it:
-        yield watching_it
 
 
 @pytest_asyncio.fixture

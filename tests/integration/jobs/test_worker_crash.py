@@ -1,10 +1,9 @@
 """Workers that are killed: what they had is taken up, has one effect, and does not kill workers for ever."""
 
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-import pytest_asyncio
 
 from tests.integration.jobs.workshop import (
     COUNT,
@@ -16,17 +15,10 @@ from tests.integration.jobs.workshop import (
     opened,
     put,
     until,
-    watching,
     working,
 )
 
 Start = Callable[..., WorkerProcess]
-
-
-@pytest_asyncio.fixture
-async def watcher(dsn: str) -> AsyncGenerator[Watcher, None]:
-    async with watching(dsn) as watching_it:
-        yield watching_it
 
 
 @pytest.fixture

@@ -26,15 +26,8 @@ from tests.integration.jobs.workshop import (
     opened,
     put,
     until,
-    watching,
     working,
 )
-
-
-@pytest_asyncio.fixture
-async def watcher(dsn: str) -> AsyncGenerator[Watcher, None]:
-    async with watching(dsn) as watching_it:
-        yield watching_it
 
 
 @pytest_asyncio.fixture

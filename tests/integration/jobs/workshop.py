@@ -24,6 +24,7 @@ from agon.platform.database.database import Database
 from agon.platform.database.pool import Pool, PoolOptions
 from agon.platform.events.subscribers import Subscriber, Subscriptions, subscriber
 from agon.platform.jobs.handlers import JobHandler, job_handler
+from agon.platform.jobs.observing import Outcome, SilentJobs
 from agon.platform.jobs.worker import Worker, WorkerOptions
 
 EFFECTS = "create table if not exists effect (id serial, what text not null, item text not null, process integer)"
@@ -133,6 +134,7 @@ async def watching(dsn: str) -> AsyncGenerator["Watcher", None]:
     await connection.execute("truncate effect")
     await connection.execute(f"delete from pgqueuer where {OURS}")
     await connection.execute("delete from subscriber where name like 'workshop.%'")
+    await connection.execute("delete from periodic_run where name like 'periodic:workshop.%'")
     try:
         yield Watcher(connection)
     finally:
@@ -148,6 +150,9 @@ class Watcher:
     async def items(self, what: str) -> list[str]:
         rows = await self.connection.fetch("select item from effect where what = $1 order by id", what)
         return [row[0] for row in rows]
+
+    async def counted(self, *expected: str) -> bool:
+        return await self.items("counted") == list(expected)
 
     async def jobs(self) -> list[asyncpg.Record]:
         return await self.connection.fetch(
@@ -181,6 +186,18 @@ async def until(reached: Callable[[], Awaitable[bool]], seconds: float = 30) -> 
     while not await reached():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+class Record(SilentJobs):
+    """Remembers what the worker says about its jobs."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[str, Outcome]] = []
+        self.lags: list[float] = []
+
+    def finished(self, name: str, outcome: Outcome, seconds: float, lag: float) -> None:
+        self.outcomes.append((name, outcome))
+        self.lags.append(lag)
 
 
 class WorkerProcess:

@@ -82,12 +82,14 @@ class Worker:
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
+        self._ended.set()
         self._picker: Picker | None = None
         connection = DedicatedOptions(name="worker", pgbouncer=self._options.pgbouncer)
         self._connection = DedicatedConnection(dsn, connection)
 
     async def run(self) -> None:
         """Work until `stop`; a database that is out of reach is waited for."""
+        self._ended.clear()
         try:
             await self._register()
             async with asyncio.TaskGroup() as group:
