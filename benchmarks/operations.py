@@ -1,7 +1,7 @@
 """What a request costs: requests a second, latencies, and CPU time of the server and of its database.
 
-Run with `make bench only=operations`. Server and load share the machine, so requests a second and latencies are those of the
-two together; CPU time is the server's own. The ratio is to `hello` (`/health/live`) in the same run.
+Run with `make bench only=operations`. Server and load share the machine, so requests a second and latencies are those
+of the two together; CPU time is the server's own. The ratio is to `hello` (`/health/live`) in the same run.
 """
 
 import json

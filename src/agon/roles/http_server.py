@@ -53,6 +53,7 @@ class HttpServer:
             loop="none",
             lifespan="off",
             log_config=None,
+            log_level=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,

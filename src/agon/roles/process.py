@@ -10,11 +10,11 @@ import structlog
 
 from agon import __version__
 from agon.platform.http.service_routes import metrics_application
-from agon.platform.observability.logs import LogFormat, configure_logs
 from agon.platform.settings.model import Settings
 from agon.roles.announcement import announce
 from agon.roles.api import build_api
 from agon.roles.http_server import HttpServer, listen
+from agon.roles.observing import configure, finish
 from agon.roles.site import Site, open_site
 from agon.roles.work import build_worker, watch_queue
 
@@ -43,8 +43,9 @@ async def serve_worker(settings: Settings) -> None:
 
 async def _run(settings: Settings, role: str, *, http: bool, jobs: bool, migrate: bool) -> None:
     stopping = _stop_signal()
-    configure_logs(level=settings.log.level, line_format=LogFormat(settings.log.format), role=role, version=__version__)
+    configure(settings, role, __version__)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(finish)
         listening = listen(settings.http.host, settings.http.port) if http else None
         if listening is not None:
             stack.callback(listening.close)

@@ -182,14 +182,16 @@ class Observed:
 class Sample(httpx.AsyncClient):
     """A client of the sample application."""
 
-    def __init__(self, database: Database, gate: GateOptions | None = None, **limits: int) -> None:
+    def __init__(
+        self, database: Database, gate: GateOptions | None = None, observer: Any = None, **limits: int
+    ) -> None:
         self.limits = CountingLimits(**limits)
         self.tokens = Tokens()
         self.observed = Observed()
         options = ApplicationOptions(version="1", gate=gate or GateOptions(), cors_origins=("https://game.test",))
         access = Access(self.tokens, self.limits, SystemClock())
         litestar = build_litestar(ROUTES, database, access, {"note": "long "}, options)
-        application = build_application(litestar, options, self.observed)
+        application = build_application(litestar, options, observer or self.observed)
         super().__init__(transport=httpx.ASGITransport(application), base_url="http://agon.test")
 
 
