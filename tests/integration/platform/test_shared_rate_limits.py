@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,18 +19,6 @@ RULES = [
     Rule("single", 1, 60),
     Rule("closed", 0, 60),
 ]
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Valkey]:
-    with running_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def own_server() -> Iterator[Valkey]:
-    with running_valkey() as server:
-        yield server
 
 
 @pytest.mark.parametrize("category", ["reads", "fixed"])

