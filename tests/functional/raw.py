@@ -40,14 +40,14 @@ async def exchange(port: int, request: bytes, *, client: str | None = None, with
     try:
         async with asyncio.timeout(within):
             writer.write(request)
-            return await _answer(reader)
+            return await _answer(reader, bodiless=request.startswith(b"HEAD "))
     except ConnectionError:
         return CLOSED
     finally:
         writer.transport.abort()
 
 
-async def _answer(reader: asyncio.StreamReader) -> Answer:
+async def _answer(reader: asyncio.StreamReader, *, bodiless: bool) -> Answer:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as ended:
@@ -59,8 +59,10 @@ async def _answer(reader: asyncio.StreamReader) -> Answer:
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     status = int(first.split(" ")[1])
     if 100 <= status < 200:
-        return await _answer(reader)
+        return await _answer(reader, bodiless=bodiless)
     length = headers.get("content-length")
+    if bodiless:
+        return Answer(status, headers, b"")
     body = await reader.read() if length is None else await reader.readexactly(int(length))
     return Answer(status, headers, body)
 

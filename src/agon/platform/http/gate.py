@@ -87,6 +87,8 @@ class Gate:
         context = self._context(scope, headers)
         enter(context)
         answer = _Answer(scope, send, context, self._headers)
+        if scope["method"] == "HEAD":  # a GET whose body _Answer leaves out; the server goes by its own scope
+            scope = {**scope, "method": "GET"}
         passed_on: Send = answer
         encoding = accepted_encoding(headers.get(b"accept-encoding", b""))
         if encoding is not None:
@@ -109,8 +111,6 @@ class Gate:
         if self._options.https_base and not internal and not self._is_https(scope, headers):
             await self._to_https(scope, send)
             return
-        if scope["method"] == "HEAD":  # a GET whose body is left out (see _Answer)
-            scope["method"] = "GET"
         await self._app(scope, receive, send)
 
     def _answers_to(self, host: bytes, *, any_host: bool) -> bool:

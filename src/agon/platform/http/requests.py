@@ -5,9 +5,12 @@ from typing import Any, get_type_hints
 
 import msgspec
 from litestar import Request
+from litestar.connection.base import empty_receive, empty_send
 from litestar.handlers import HTTPRouteHandler
 
 from agon.kernel.errors import ValidationFailed
+from agon.platform.http.asgi import Message, Receive
+from agon.platform.http.errors import RequestInvalid
 from agon.platform.http.problems import field_error
 
 
@@ -17,8 +20,24 @@ def _decoder(handler: HTTPRouteHandler) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(hints.get("data", Any))
 
 
+def _whole(receive: Receive) -> Any:
+    async def received() -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestInvalid("The request ended before its body did.")
+        return message
+
+    return received
+
+
 class StrictRequest(Request[Any, Any, Any]):
-    """Litestar reads JSON loosely (`"1"` passes for 1) and in two steps; here it is typed from the start."""
+    """Litestar reads JSON loosely (`"1"` passes for 1) and in two steps; here it is typed from the start.
+
+    A client that leaves in the middle of its body is its own fault: Litestar would make it one of the server's.
+    """
+
+    def __init__(self, scope: Any, receive: Any = empty_receive, send: Any = empty_send) -> None:
+        super().__init__(scope, _whole(receive), send)
 
     async def json(self) -> Any:
         """The body as the endpoint's type.
