@@ -33,6 +33,8 @@ class DedicatedOptions(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout: float = 5
     statement_timeout: float = 10
     """A statement without an answer for this long means that the connection is dead."""
+    durable: bool = True
+    """Whether a write is on disk when its statement returns; otherwise the last ones may be lost in a crash."""
     pgbouncer: bool = False
     """Behind PgBouncer in transaction mode nothing can be listened to: those who would, poll."""
 
@@ -121,6 +123,7 @@ class DedicatedConnection:
     async def _connect(self) -> None:
         options = self._options
         settings = {"application_name": f"agon-{options.name}", "jit": "off", "timezone": "UTC"}
+        settings["synchronous_commit"] = "on" if options.durable else "off"
         connection = await driver.connect(
             self._dsn,
             timeout=options.connect_timeout,

@@ -84,7 +84,8 @@ class Worker:
         self._ended = asyncio.Event()
         self._ended.set()
         self._picker: Picker | None = None
-        connection = DedicatedOptions(name="worker", pgbouncer=self._options.pgbouncer)
+        # What is written here says only who runs what; when the database crashes, a job may be run once more.
+        connection = DedicatedOptions(name="worker", durable=False, pgbouncer=self._options.pgbouncer)
         self._connection = DedicatedConnection(dsn, connection)
 
     async def run(self) -> None:
