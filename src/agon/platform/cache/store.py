@@ -5,11 +5,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, cast
 
 import structlog
-from cashews import Cache as Cashews
-from cashews.exceptions import CacheError
 
 from agon.platform import valkey
 from agon.platform.breakers import Breaker, BreakerOpen, State
+from agon.platform.lean_imports import without
+
+with without("sqlalchemy.ext"):  # to pickle its rows, which are never cached here; a second of loading
+    from cashews import Cache as Cashews
+    from cashews.exceptions import CacheError
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
