@@ -103,7 +103,7 @@ async def test_what_is_wrong_is_named_by_field(client: Client):
         b'{"email": 1, "password": [], "refresh_token": {}, "token": 1}',
         b'{"email": "a@b.co", "password": "\\ud800aaaaaaaa", "display_name": "abc", "refresh_token": "\\ud800"}',
         b'{"email": "a\\u0000@b.co", "password": "\\u0000\\u0000aaaaaaa", "display_name": "a\\u0000c"}',
-        b'{"email": "a@b.co", "password": "\\u0000\\u0000aaaaaaa", "display_name": "abc", "token": "\\u0000"}',
+        b'{"email": "a@b.co", "password": "\\u0000\\u0000aaaaaaa", "display_name": "ab", "token": "\\u0000"}',
         b'{"refresh_token": "\\u0000"}',
         b'{"email": "a\\u0000@b.co", "password": "x"}',
         b'{"username": "a\\u0000", "password": "x"}',

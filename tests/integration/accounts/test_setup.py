@@ -46,6 +46,18 @@ async def test_the_link_makes_an_admin_who_is_signed_in(empty: World):
     assert actions[:2] == [("account.register",), ("role.grant",)]
 
 
+async def test_a_used_link_stays_used_whatever_becomes_of_its_admin(empty: World):
+    token, other = await issue(empty), await issue(empty)
+    await set_up(empty, token)
+    await empty.rows("delete from role_grant")
+    for used in (token, other):
+        with pytest.raises(LinkInvalid):
+            await empty.database.fetch(lambda tx, used=used: empty.accounts.setup.check_token(tx, used))
+        with pytest.raises(LinkInvalid):
+            await set_up(empty, used)
+    assert await set_up(empty, await issue(empty))
+
+
 async def test_of_fifty_at_once_with_one_link_one_becomes_admin(empty: World):
     token = await issue(empty)
     applicants = [await empty.applicant() for _ in range(50)]
