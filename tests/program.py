@@ -1,6 +1,7 @@
 """The real program in a process of its own, as an operator runs it."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -95,11 +96,9 @@ class Program:
             while time.monotonic() < deadline:
                 assert self.process is not None
                 assert self.process.poll() is None, f"the program ended:\n{self.output}"
-                try:
+                with contextlib.suppress(httpx.TransportError):
                     if (await client.get("/health/ready")).status_code == 200:
                         return
-                except httpx.TransportError:
-                    pass
                 await asyncio.sleep(0.03)
         raise AssertionError(f"not ready within {within} s:\n{self.output}")
 

@@ -117,5 +117,8 @@ def run_sql(revision_file: str, direction: str) -> None:
     from sqlalchemy.util import await_only
 
     sql = Path(revision_file).with_suffix(f".{direction}.sql").read_text(encoding="utf-8")
+    if not sql.strip():
+        message = f"{Path(revision_file).with_suffix(f'.{direction}.sql')} is empty: write what the migration does"
+        raise RuntimeError(message)
     connection: Any = op.get_bind().connection.driver_connection
     await_only(connection.execute(sql))

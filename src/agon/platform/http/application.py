@@ -56,13 +56,6 @@ def build_litestar(
     def part(name: str, request: Request[Any, Any, Any]) -> Any:
         return RequestEdge(database, request) if name == EDGE else parts[name]
 
-    cors = CORSConfig(
-        allow_origins=list(options.cors_origins),
-        allow_headers=cast("Any", _ACCEPTED),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        expose_headers=_EXPOSED,
-        max_age=600,
-    )
     _refuse_unknown_parts(routes, parts)
     application = _Application(
         route_handlers=list(routes),
@@ -70,13 +63,25 @@ def build_litestar(
         exception_handlers={DomainError: handle, Exception: handle},
         request_class=StrictRequest,
         request_max_body_size=options.body_limit,
-        cors_config=cors if options.cors_origins else None,
+        cors_config=_cors(options.cors_origins),
         openapi_config=None,
         logging_config=None,
         debug=False,
     )
     application.parts = part
     return application
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_headers=cast("Any", _ACCEPTED),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
 
 
 def _refuse_unknown_parts(routes: Sequence[HTTPRouteHandler], parts: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, Unpack, cast, get_type_hints
 
 import msgspec
 from litestar import Request
@@ -63,6 +63,26 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.id.partition(".")[0].upper()
 
 
+class _Details(TypedDict, total=False):
+    """What `route` takes beyond what every route says: fields of `Operation`, and three of Litestar's handler.
+
+    `responses` are answers with other statuses that are no refusals.
+    """
+
+    keyed: bool
+    secret: bool
+    form: bool
+    limited_as: type[DomainError]
+    example: Any
+    answer_example: Any
+    include_in_schema: bool
+    media_type: str
+    responses: Mapping[int, ResponseSpec]
+
+
+_FOR_LITESTAR = ("include_in_schema", "media_type", "responses")
+
+
 def route(
     method: Method,
     path: str,
@@ -73,7 +93,7 @@ def route(
     limits: tuple[str, ...],
     errors: tuple[type[DomainError], ...] = (),
     status: int | None = None,
-    **details: Any,
+    **details: Unpack[_Details],
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
     """Declare a route.
 
@@ -86,46 +106,32 @@ def route(
         limits: the rate-limit categories that it counts in.
         errors: the refusals that belong to this operation (those of the edge are added).
         status: the status of success; 200, for POST 201 and for DELETE 204 when not given.
-        details: further fields of `Operation`, and Litestar's `include_in_schema`, `media_type` and `responses` (what
-            it answers with other statuses that are no refusals).
+        details: further fields of `Operation` and of Litestar's handler.
     """
-    include_in_schema: bool = details.pop("include_in_schema", True)
-    media_type: str | None = details.pop("media_type", None)
-    responses: Mapping[int, ResponseSpec] | None = details.pop("responses", None)
+    given: dict[str, Any] = dict(details)
+    shown = {name: given.pop(name) for name in _FOR_LITESTAR if name in given}
+    said = {"summary": summary, "permission": permission, "limits": limits, "errors": errors, **given}
 
     def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
-        takes_body = "data" in function.__annotations__
-        declared = Operation(
-            id=operation,
-            method=method,
-            path=path,
-            summary=summary,
-            permission=permission,
-            limits=limits,
-            errors=errors,
-            takes_body=takes_body,
-            description=(function.__doc__ or "").strip(),
-            **details,
-        )
-        if OPERATIONS.setdefault(operation, declared) != declared:
-            message = f"operation {operation} is declared twice"
-            raise TypeError(message)
-        options: Mapping[str, Any] = {"operation": declared, "endpoint": function}
+        declared = _declare(function, id=operation, method=method, path=path, **said)
         return HTTPRouteHandler(
             path,
             http_method=method,
             status_code=status,
-            opt=options,
-            operation_id=operation,
-            summary=summary,
-            description=declared.description,
-            tags=[operation.partition(".")[0]],
-            include_in_schema=include_in_schema,
-            media_type=media_type,
-            responses=responses,
+            opt={"operation": declared, "endpoint": function},
+            **shown,
         )(provided_with_parts(function))
 
     return decorate
+
+
+def _declare(function: Callable[..., Any], **said: Any) -> Operation:
+    takes_body = "data" in function.__annotations__
+    declared = Operation(takes_body=takes_body, description=(function.__doc__ or "").strip(), **said)
+    if OPERATIONS.setdefault(declared.id, declared) != declared:
+        message = f"operation {declared.id} is declared twice"
+        raise TypeError(message)
+    return declared
 
 
 def provided_with_parts(function: Callable[..., Any]) -> Callable[..., Any]:
