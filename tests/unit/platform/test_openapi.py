@@ -117,7 +117,19 @@ def test_every_code_that_can_occur_is_listed(description, wanted, codes):
         for content in answer.get("content", {}).values()
         for code in content.get("examples", {})
     }
-    assert answered == codes
+    assert answered - EDGE_WIDE == codes
+
+
+def test_a_status_that_is_named_names_what_any_request_may_meet_with_it(description):
+    """`default` does not count for it."""
+    answers = operation(description, "things.drop")["responses"]
+    named = {
+        status: set(answers[status]["content"]["application/problem+json"]["examples"]) for status in ("400", "503")
+    }
+    assert {status: codes & EDGE_WIDE for status, codes in named.items()} == {
+        "400": {"HOST_INVALID", "REQUEST_INVALID"},
+        "503": {"SERVICE_UNAVAILABLE"},
+    }
 
 
 def test_what_any_request_may_meet_is_said_once(description):

@@ -53,7 +53,9 @@ def answers(endpoint: Endpoint, schemas: Schemas, refusals: list[Coded]) -> dict
         headers = _headers("X-Request-ID", "ETag", *_limits(endpoint))
         described["304"] = {"description": "The answer has not changed since the ETag.", "headers": headers}
     for status, group in groupby(refusals, key=lambda each: each.status):
-        described[str(status)] = _refused(HTTPStatus(status), list(group))
+        # `default` stands for statuses that are not named here, so a named one has to name all that it may hold.
+        everywhere = (each for each in EDGE_WIDE if each.status == status)
+        described[str(status)] = _refused(HTTPStatus(status), sorted({*group, *everywhere}))
     described["default"] = {"$ref": "#/components/responses/EdgeWide"}
     return described
 

@@ -144,7 +144,8 @@ def _parameters(endpoint: Endpoint, schemas: Schemas) -> list[dict[str, Any]]:
         for each in endpoint.inputs
     ]
     if endpoint.idempotency is not None:
-        key = _header("Idempotency-Key", _IDEMPOTENCY[endpoint.idempotency], {"minLength": 1, "maxLength": 255})
+        bounds = {} if endpoint.idempotency == "ignored" else {"minLength": 1, "maxLength": 255}
+        key = _header("Idempotency-Key", _IDEMPOTENCY[endpoint.idempotency], bounds)
         described.append({**key, "required": endpoint.idempotency == "required"})
     if endpoint.revalidates:
         described.append(_header("If-None-Match", "The ETag of the answer that you have: 304 if it is the newest.", {}))
