@@ -6,17 +6,18 @@ import queue
 import signal
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
+
 NOBODY = 65534
 PROGRAM = Path(__file__).with_name("embedded_program.py")
 # structlog would load rich for coloured tracebacks: half of the time that a program takes to start.
 START = "import sys, runpy; sys.modules['rich'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0])"
-IMPORT_PATH = os.pathsep.join([str(Path(__file__).parents[3] / "src"), sysconfig.get_path("purelib")])
+IMPORT_PATH = os.pathsep.join([str(Path(__file__).parents[3] / "src"), str(Path(asyncpg.__file__).parents[1])])
 
 
 @dataclass

@@ -16,8 +16,8 @@ from agon.platform.database.embedded import EmbeddedPostgres, EmbeddedPostgresEr
 from agon.platform.database.embedded import binaries as programs
 from agon.platform.database.embedded.address import LONGEST_SOCKET_PATH, Address, choose_address, fits
 from agon.platform.database.embedded.binaries import find_binaries, parse_version, wheel_directory
-from agon.platform.database.embedded.cluster import initdb_options, server_environment
-from agon.platform.database.embedded.configuration import settings
+from agon.platform.database.embedded.cluster import initdb_options, server_environment, sync_options
+from agon.platform.database.embedded.configuration import has_syncfs, settings
 from agon.platform.database.embedded.credentials import (
     Credentials,
     endpoints,
@@ -111,10 +111,24 @@ def test_locale_flags_fit_the_version():
 
 
 def test_settings_fit_the_version_and_never_trade_durability():
-    assert "io_method" not in settings(17, has_statistics=True)
-    assert "io_method = sync" in settings(18, has_statistics=True)
-    assert "pg_stat_statements" not in settings(18, has_statistics=False)
-    assert "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\n" in settings(18, has_statistics=False)
+    everything = settings(18, has_statistics=True, one_sync=True)
+    least = settings(15, has_statistics=False, one_sync=False)
+    for name in ("io_method = sync", "pg_stat_statements", "recovery_init_sync_method = syncfs"):
+        assert name in everything
+        assert name not in least
+    assert "io_method" not in settings(17, has_statistics=True, one_sync=True)
+    for content in (everything, least):
+        assert "fsync = on\nsynchronous_commit = on\nfull_page_writes = on\n" in content
+
+
+def test_one_sync_only_where_it_reports_errors():
+    assert has_syncfs("Linux", "6.18.44-fc-v669")
+    assert has_syncfs("Linux", "5.8.0")
+    assert not has_syncfs("Linux", "5.7.19")
+    assert not has_syncfs("Linux", "odd")
+    assert not has_syncfs("Darwin", "25.1.0")
+    assert sync_options(18, one_sync=True) == ["--sync-only", "--sync-method=syncfs"]
+    assert sync_options(16, one_sync=True) == sync_options(18, one_sync=False) == ["--sync-only"]
 
 
 def test_callers_environment_does_not_reach_the_server(monkeypatch):
@@ -231,10 +245,14 @@ def test_processes_are_seen_with_and_without_proc(proc, monkeypatch):
     if proc == "/nowhere" and not Path("/bin/ps").exists():
         pytest.skip("no ps on this machine")
     monkeypatch.setattr(processes, "_PROC", Path(proc))
-    with subprocess.Popen([sys.executable, "-c", "input()", "a marked process"], stdin=subprocess.PIPE) as child:
+    command = [sys.executable, "-c", "print(flush=True); input()", "a marked process"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        # Its arguments show a moment after it is there.
+        assert child.stdout is not None
+        child.stdout.readline()
         line = processes.command_line(child.pid)
         assert line is not None
-        assert line.endswith("-c input() a marked process")
+        assert line.endswith("-c print(flush=True); input() a marked process")
         assert (child.pid, line) in list(processes.command_lines())
         child.communicate(b"\n")
     assert processes.command_line(child.pid) is None

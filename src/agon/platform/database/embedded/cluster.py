@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from agon.platform.database.embedded.binaries import Binaries
@@ -12,6 +11,7 @@ from agon.platform.database.embedded.configuration import (
     HOST_BASED_ACCESS,
     INCLUDES,
     OPERATOR_SETTINGS,
+    has_syncfs,
     settings,
 )
 from agon.platform.database.embedded.credentials import (
@@ -48,8 +48,17 @@ def prepare_cluster(layout: Layout, binaries: Binaries, server_lock: int) -> Non
     _require_same_major(layout.cluster, binaries)
     if read_credentials(layout.credentials) is None:
         _set_credentials(layout, layout.cluster, binaries, server_lock)
-    has_statistics = binaries.has_library("pg_stat_statements")
-    write_atomically(layout.cluster / CONFIGURATION_FILE, settings(binaries.major, has_statistics=has_statistics))
+    content = settings(
+        binaries.major,
+        has_statistics=binaries.has_library("pg_stat_statements"),
+        one_sync=_has_syncfs(),
+    )
+    write_atomically(layout.cluster / CONFIGURATION_FILE, content)
+
+
+def _has_syncfs() -> bool:
+    system = os.uname()
+    return has_syncfs(system.sysname, system.release)
 
 
 def _remove_unfinished(layout: Layout) -> None:
@@ -70,7 +79,7 @@ def _initialise(layout: Layout, binaries: Binaries, server_lock: int) -> None:
     if not layout.operator_settings.exists():
         layout.operator_settings.write_text(OPERATOR_SETTINGS, "utf-8")
     _set_credentials(layout, unfinished, binaries, server_lock)
-    command = [binaries.initdb, "-D", unfinished, *sync_options(binaries.major)]
+    command = [binaries.initdb, "-D", unfinished, *sync_options(binaries.major, one_sync=_has_syncfs())]
     _run(command, "", server_lock, "the new database cluster could not be written to the disk")
     unfinished.rename(layout.cluster)
     sync_directory(layout.root)
@@ -90,13 +99,13 @@ def initdb_options(major: int) -> list[str]:
     return [*locale, "--encoding=UTF8", "--data-checksums", "--auth=reject", "--no-instructions", "--no-sync"]
 
 
-def sync_options(major: int) -> list[str]:
+def sync_options(major: int, *, one_sync: bool) -> list[str]:
     """Returns initdb's options for only writing a cluster to the disk.
 
     One syncfs(2) takes the place of a thousand fsyncs, which at 4 ms each would be the longest part of a first
     start.
     """
-    if sys.platform == "linux" and major >= FIRST_SYNCFS_MAJOR:
+    if one_sync and major >= FIRST_SYNCFS_MAJOR:
         return ["--sync-only", "--sync-method=syncfs"]
     return ["--sync-only"]
 
