@@ -85,7 +85,8 @@ class Keeper:
             logger.critical("%s", error)
             self._publish(State.FAILED, str(error))
             return 1
-        remove_short_directory(self._layout)
+        finally:
+            remove_short_directory(self._layout)
         self._publish(State.STOPPED)
         return 0
 
