@@ -14,8 +14,9 @@ import structlog
 from agon.platform.database.errors import UNREACHABLE
 from agon.platform.database.pool import driver
 
-_LOST = (*UNREACHABLE, asyncpg.ReadOnlySQLTransactionError)
-"""The connection is of no use any more; a server that became read-only is no longer the primary."""
+_LOST = (*UNREACHABLE, asyncpg.InternalClientError, asyncpg.ReadOnlySQLTransactionError)
+"""The connection is of no use any more. InternalClientError is what asyncpg makes of one that was cut between two
+messages; a server that became read-only is no longer the primary."""
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
 """Seconds between attempts to connect again; shorter than any time after which someone is taken for dead."""

@@ -24,7 +24,7 @@ from agon.platform.jobs.execution import Shift, Work, delay_after
 from agon.platform.jobs.handlers import DEFAULT_ATTEMPTS, JobHandler
 from agon.platform.jobs.observing import JobObserver, Outcome, SilentJobs
 from agon.platform.jobs.periodic import Periodic, Timetable
-from agon.platform.jobs.picking import Picker, QueueDriver, lanes_of
+from agon.platform.jobs.picking import News, Picker, QueueDriver, lanes_of
 
 _NO_AGGREGATION = timedelta(0)
 _CLOSING_SECONDS = 5.0
@@ -79,7 +79,7 @@ class Worker:
         self._works = [*self._deliveries(), *map(_of_handler, handlers), *map(_of_periodic, self._periodic)]
         self._shift = Shift(database.clock, observer or SilentJobs())
         self._id = QueueManagerId(uuid.uuid4())
-        self._news = asyncio.Event()
+        self._news = News()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -180,7 +180,7 @@ class Worker:
                 self._shift.observer.finished(job.name, outcome, 0.0, 0.0)
 
     async def _keep_time(self) -> None:
-        await Timetable(self._database, self._periodic, self._news.set).run(self._stopping)
+        await Timetable(self._database, self._periodic, self._news.jobs).run(self._stopping)
 
     def _driver(self) -> QueueDriver:
         return QueueDriver(self._connection, self._news)
