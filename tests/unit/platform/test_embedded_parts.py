@@ -1,7 +1,6 @@
 """The pure parts of the embedded server's supervision."""
 
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -34,7 +33,7 @@ from agon.platform.database.embedded.credentials import (
     write_credentials,
 )
 from agon.platform.database.embedded.keeper import LONGEST_PAUSE_SECONDS, pause_before_restart
-from agon.platform.database.embedded.layout import Layout, LogTail
+from agon.platform.database.embedded.layout import Layout
 from agon.platform.database.embedded.postmaster import PidFile, read_pid_file
 from agon.platform.database.embedded.status import State, Status, read_status, write_status
 
@@ -266,27 +265,6 @@ def test_processes_are_seen_with_and_without_proc(proc, monkeypatch):
         child.communicate(b"\n")
     assert processes.command_line(child.pid) is None
     assert processes.command_line(0) is None
-
-
-def test_log_tail_shows_only_what_is_new(layout):
-    old = layout.log / "postgresql-Mon.log"
-    old.write_text("old\n")
-    tail = LogTail(layout)
-    assert tail.read() == ""
-    layout.start_log.write_text("first\n")
-    old.write_text("old\nsecond\n")
-    (layout.log / "postgresql-Tue.log").write_text("third\n")
-    assert tail.read().splitlines() == ["first", "second", "third"]
-    # A log emptied in between is shown from its beginning.
-    old.write_text("x\n")
-    assert "x" in tail.read().splitlines()
-
-
-def test_keepers_log_is_set_aside_when_long(layout):
-    layout.keeper_log.write_bytes(b"x" * 1_000_001)
-    os.close(layout.open_keeper_log())
-    assert layout.keeper_log.stat().st_size == 0
-    assert (layout.log / "keeper.log.1").stat().st_size == 1_000_001
 
 
 async def test_not_started_has_no_dsn(tmp_path):
