@@ -37,6 +37,7 @@ STATUS: dict[Refusal, HTTPStatus] = {
 """What each kind of refusal is in HTTP."""
 
 _FIELD_PATH = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+_ENUM_VALUE = re.compile(r"^(Invalid enum value) .*", re.DOTALL)
 _MISSING_FIELD = re.compile(r"missing required field `(.+?)`")
 _log = structlog.get_logger(__name__)
 
@@ -161,5 +162,5 @@ def field_error(message: str, key: str = "") -> FieldError:
     field = path.group(1) if path else ""
     if missing := _MISSING_FIELD.search(message):
         field = f"{field}.{missing.group(1)}" if field else missing.group(1)
-    text = _FIELD_PATH.sub("", message)
+    text = _ENUM_VALUE.sub(r"\1", _FIELD_PATH.sub("", message))  # what was sent is not repeated
     return FieldError(field or key, "required" if missing else "invalid", text)
