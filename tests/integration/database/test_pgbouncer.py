@@ -75,6 +75,23 @@ async def bouncer(fresh_dsn: str, tmp_path: Path) -> AsyncGenerator[str, None]:
         process.wait()
 
 
+async def test_reads_of_many_kinds_do_not_meet_each_others_statements(bouncer: str):
+    pool = Pool(bouncer, PoolOptions(name="read", size=20, pgbouncer=True))
+    database = Database(pool, pool, SystemClock(), Subscriptions())
+    await pool.open()
+    add = Query("pgbouncer.add", "select $1::int + $2::int from pg_sleep(0.002)", int)
+
+    async def use(number: int) -> None:
+        for turn in range(10):
+            assert await database.fetch(lambda tx: tx.one(ECHO, f"{number}")) == f"{number}"
+            assert await database.fetch(lambda tx, turn=turn: tx.one(add, number, turn)) == number + turn
+
+    try:
+        await asyncio.gather(*(use(number) for number in range(20)))
+    finally:
+        await pool.close()
+
+
 async def test_reads_writes_and_jobs(bouncer: str):
     heard: set[str] = set()
 

@@ -111,8 +111,7 @@ class Database:
         connection = await pool.acquire()
         usable = False
         try:
-            tx = Reading(connection, self.clock.now(), self._observer)
-            result = await (read(tx) if not pool.options.pgbouncer else _held(connection, read, tx))
+            result = await read(Reading(connection, self.clock.now(), self._observer))
             usable = True
         except Exception:
             usable = True
@@ -120,12 +119,6 @@ class Database:
         finally:
             pool.release(connection, usable=usable)
         return result
-
-
-async def _held(connection: Any, read: Callable[[ReadTx], Awaitable[T]], tx: ReadTx) -> T:
-    """Read inside a transaction: outside of one PgBouncer may give each message of a statement another server."""
-    async with connection.transaction():
-        return await read(tx)
 
 
 @asynccontextmanager
