@@ -10,11 +10,14 @@ import pytest
 import pytest_asyncio
 
 import agon
+from agon.kernel.audit import AuditEntry
 from agon.kernel.clock import ManualClock
+from agon.kernel.tx import Tx
 from agon.platform.database.database import Database
-from agon.platform.jobs.maintenance import maintenance
+from agon.platform.jobs.maintenance import AuditLogBroken, maintenance
 from agon.platform.retention import POLICIES, DropPartitions, Keep, Prune, Retention, declare
 from tests.conftest import OpenDatabase
+from tests.integration.jobs.workshop import tampering
 
 
 def import_everything() -> None:
@@ -116,6 +119,25 @@ def test_partitions_live_for_a_month_at_least(database: Database):
 
 async def test_all_of_the_platforms_periodic_work_runs(database: Database):
     periodics = maintenance(database, {"event": timedelta(days=400)})
-    assert {each.name for each in periodics} == {"audit.seal", "retention.partitions", "retention.prune"}
+    names = ["audit.seal", "audit.verify", "retention.partitions", "retention.prune"]
+    assert [each.name for each in periodics] == names
     for each in periodics:
         await each.run()
+
+
+async def test_a_broken_audit_log_makes_its_nightly_verification_fail(fresh_dsn: str, open_database: OpenDatabase):
+    database = await open_database(fresh_dsn)
+    await database.transact(_audit)
+    jobs = {each.name: each for each in maintenance(database)}
+    await jobs["audit.seal"].run()
+    await jobs["audit.verify"].run()
+    owner = await asyncpg.connect(fresh_dsn)
+    async with tampering(owner, "audit_log"):
+        await owner.execute("update audit_log set actor = 'nobody'")
+    await owner.close()
+    with pytest.raises(AuditLogBroken, match="altered at position 1, row 1"):
+        await jobs["audit.verify"].run()
+
+
+async def _audit(tx: Tx) -> None:
+    tx.audit(AuditEntry(action="lamp.light", target_type="lamp", target_id="1"))

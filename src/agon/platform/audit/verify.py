@@ -10,7 +10,8 @@ from agon.platform.audit.chain import BEGINNING, ROW_COLUMNS, AuditRow, sealed
 from agon.platform.audit.sealing import Seal
 from agon.platform.database.database import Database
 
-_BATCH = 2_000
+_BATCH = 1_000
+"""Rows that are hashed without a pause, some milliseconds."""
 _LOWEST = -(2**63)
 SEALED_WITHIN = timedelta(minutes=1)
 
@@ -141,7 +142,7 @@ async def _unsealed(database: Database, now: datetime) -> Finding | None:
     after: int | None = _LOWEST
     while after is not None:
         reached = after
-        chunk = await database.fetch(lambda tx, reached=reached: tx.one(_CHUNK, reached, since, 10 * _BATCH, until))
+        chunk = await database.fetch(lambda tx, reached=reached: tx.one(_CHUNK, reached, since, 20 * _BATCH, until))
         if chunk is not None and chunk.unsealed is not None:
             return Finding(Break.UNSEALED, None, chunk.unsealed)
         after = None if chunk is None else chunk.until
