@@ -36,7 +36,7 @@ class Forger:
     def __init__(self, person: Person, other: Person, kid: str, key: RSAKey) -> None:
         self._person, self._other = person, other
         self._kid, self._key = kid, key
-        self._header = header_of(person.access_token)
+        self._header = {**header_of(person.access_token), "kid": kid}
         self._claims = claims_of(person.access_token)
 
     def genuine(self) -> str:
