@@ -9,8 +9,8 @@ import httpx
 import msgspec
 
 from agon.contracts.accounts import Role
-from agon.platform.http.operations import OPERATIONS
 from agon.roles.api import routes
+from tests.functional.operations import OPERATIONS
 from tests.functional.people import PASSWORD, People, Person, unique
 
 routes()  # every operation is declared once the routes are imported

@@ -39,7 +39,7 @@ async def program(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Pr
 
 @pytest_asyncio.fixture(scope="session")
 async def http(program: Program) -> AsyncGenerator[httpx.AsyncClient, None]:
-    async with httpx.AsyncClient(base_url=program.url, timeout=15) as client:
+    async with httpx.AsyncClient(base_url=program.url, timeout=30) as client:
         yield client
 
 

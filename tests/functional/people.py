@@ -118,7 +118,7 @@ def _person(answer: Mapping[str, Any], device: str) -> Person:
 
 async def printed_token(program: Program) -> str:
     """The token of the setup link, which is printed a moment after the program is ready."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "/setup?token=" not in program.output and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     return program.setup_token

@@ -7,10 +7,10 @@ import pytest_asyncio
 from agon.contracts.accounts import Role
 from agon.domains.accounts import public as accounts
 from agon.kernel.errors import ERRORS
-from agon.platform.http.operations import OPERATIONS
 from tests.functional.calls import CALLS, send
 from tests.functional.conftest import METRICS_TOKEN
 from tests.functional.matrix import LATER, MATRIX, Caller, Outcome
+from tests.functional.operations import OPERATIONS
 from tests.functional.people import People, Person, bearer
 from tests.functional.shapes import A_DOCUMENT, FOR_SOME, NOT_JSON, NOTHING, PROBLEM, SHAPES, Keys, keys_of
 from tests.functional.stored import Stored

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from agon.contracts.accounts import Role
-from agon.platform.http.operations import OPERATIONS
 from tests.functional.calls import CALLS, Call, send
+from tests.functional.operations import OPERATIONS
 from tests.functional.people import People, Person, bearer
 from tests.functional.stored import ACCOUNT_TABLES, Rows, Stored, text_of
 from tests.functional.tokens import claims_of

@@ -40,7 +40,7 @@ async def client_at(limited: Program) -> AsyncGenerator[From, None]:
 
         def at(address: str) -> httpx.AsyncClient:
             transport = httpx.AsyncHTTPTransport(local_address=address)
-            client = httpx.AsyncClient(base_url=limited.url, transport=transport, timeout=15)
+            client = httpx.AsyncClient(base_url=limited.url, transport=transport, timeout=30)
             stack.push_async_callback(client.aclose)
             return client
 
@@ -232,7 +232,7 @@ async def test_guesses_are_remembered_through_a_restart(limited: Program, people
     limited.kill()
     await limited.start(within=STARTED_WITHIN)
     right = {"email": victim.email, "password": PASSWORD}
-    async with httpx.AsyncClient(base_url=limited.url, timeout=15) as again:
+    async with httpx.AsyncClient(base_url=limited.url, timeout=30) as again:
         refused = await again.post(LOGIN, json=right)
         assert (refused.status_code, refused.json()["code"]) == (401, "AUTH_INVALID_CREDENTIALS")
         assert (await again.post(LOGIN, json={**right, "device": victim.device})).status_code == 200
@@ -240,7 +240,7 @@ async def test_guesses_are_remembered_through_a_restart(limited: Program, people
 
 async def test_guesses_on_two_nodes_are_counted_together(people: People, http: httpx.AsyncClient, second_node: Program):
     victim = await people.register()
-    async with httpx.AsyncClient(base_url=second_node.url, timeout=15) as other:
+    async with httpx.AsyncClient(base_url=second_node.url, timeout=30) as other:
         nodes = (http, other)
         guesses = ({"email": victim.email, "password": unique("guess")} for _ in range(12))
         await asyncio.gather(*(nodes[turn % 2].post(LOGIN, json=guess) for turn, guess in enumerate(guesses)))

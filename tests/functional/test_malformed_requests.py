@@ -9,10 +9,10 @@ import pytest_asyncio
 
 from agon.kernel.errors import ERRORS
 from agon.platform.http.openapi.refusals import EDGE_WIDE
-from agon.platform.http.operations import OPERATIONS
 from tests.functional import malformed, malformed_bodies
 from tests.functional.calls import CALLS, url_of
 from tests.functional.malformed_bodies import Case
+from tests.functional.operations import OPERATIONS
 from tests.functional.people import People
 from tests.functional.raw import Answer, exchange, request
 from tests.program import Program

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from agon.contracts.accounts import Role
-from agon.platform.http.operations import OPERATIONS
 from tests.functional.calls import CALLS, Call, send
+from tests.functional.operations import OPERATIONS
 from tests.functional.people import People, Person
 from tests.functional.stored import ACCOUNT_TABLES, Rows, Stored, text_of
 

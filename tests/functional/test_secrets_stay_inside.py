@@ -8,10 +8,10 @@ import httpx
 import msgspec
 import pytest_asyncio
 
-from agon.platform.http.operations import OPERATIONS
 from tests.functional.calls import CALLS, Call, send
 from tests.functional.canaries import Canaries, Collector
 from tests.functional.conftest import METRICS_TOKEN, SHARED, running
+from tests.functional.operations import OPERATIONS
 from tests.functional.people import People, bearer
 from tests.functional.stored import Stored
 from tests.program import Program
@@ -65,7 +65,7 @@ async def watched(program: Program, people: People, stored: Stored) -> AsyncGene
                 await answer.aread()
                 answers.append(answer)
 
-            async with httpx.AsyncClient(base_url=node.url, timeout=15, event_hooks={"response": [keep]}) as http:
+            async with httpx.AsyncClient(base_url=node.url, timeout=30, event_hooks={"response": [keep]}) as http:
                 found = Watched(node, http, Canaries(53), traces, errors, answers)
                 await _everything(found, people, stored)
                 metrics = await http.get("/metrics", headers=bearer(METRICS_TOKEN))
