@@ -35,7 +35,7 @@ _COLUMNS = r"""
 """
 _CHECKS = """
     select conrelid::regclass::text as table, conname as name from pg_constraint
-    where contype = 'c' and connamespace = 'public'::regnamespace and coninhcount = 0
+    where contype in ('c', 'f') and connamespace = 'public'::regnamespace and coninhcount = 0
 """
 
 
@@ -44,15 +44,14 @@ async def fill(connection: asyncpg.Connection) -> list[str]:
 
     The rows are there to be counted, not to make sense: no foreign keys, checks or triggers hold any more.
     """
-    await connection.execute("set session_replication_role = replica")
     tables = [row[0] for row in await connection.fetch(_TABLES)]
     contents = [await _contents(connection, table) for table in tables]
     for check in await connection.fetch(_CHECKS):
         await connection.execute(f"alter table {check['table']} drop constraint {check['name']}")
     for table, (names, values) in zip(tables, contents, strict=True):
+        await connection.execute(f"alter table {table} disable trigger user")
         rows = f"select {', '.join(values)} from generate_series(1, {ROWS}) as i"
         await connection.execute(f"insert into {table} ({', '.join(names)}) {rows} on conflict do nothing", timeout=60)
-    await connection.execute("set session_replication_role = default")
     await connection.execute("analyze")
     return tables
 

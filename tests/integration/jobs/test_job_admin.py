@@ -32,6 +32,12 @@ PICKY = subscriber("workshop.picky_count", PartMade, count_or_fail, ordered=True
 
 
 @pytest_asyncio.fixture
+async def dsn(fresh_dsn: str) -> str:
+    """These tests count what is there: they need a database of their own."""
+    return fresh_dsn
+
+
+@pytest_asyncio.fixture
 async def database(dsn: str, watcher: Watcher) -> AsyncGenerator[Database, None]:
     async with opened(dsn, PICKY) as opened_database:
         yield opened_database
