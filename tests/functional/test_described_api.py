@@ -28,7 +28,7 @@ from agon.roles.api import described
 from tests.functional.people import PASSWORD, People, Person
 from tests.program import Program
 
-EXAMPLES = 100
+EXAMPLES = 84
 """Of each kind for each operation and caller; with the fixed ones that makes more than 5,000 requests."""
 LONGEST = 5.0
 FUZZED = [each.operation.id for each in endpoints(described())]
