@@ -20,14 +20,15 @@ class Bench:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, bytes]] = []
-        self.priorities: set[int] = set()
+        self.priorities: list[tuple[int, int]] = []
         self.let_go = threading.Event()
         self._check = bcrypt.checkpw
 
     def check(self, given: bytes, stored: bytes) -> bool:
         self.calls.append((threading.current_thread().name, stored))
         if sys.platform == "linux":
-            self.priorities.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            thread = threading.get_native_id()
+            self.priorities.append((os.sched_getscheduler(thread), os.getpriority(os.PRIO_PROCESS, thread)))
         self.let_go.wait(10)
         return self._check(given, stored)
 
@@ -107,10 +108,34 @@ async def test_a_name_that_nobody_has_costs_one_hash_of_the_same_cost(bench: Ben
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority belongs to the whole process")
 async def test_the_threads_give_way_to_the_rest_of_the_process(bench: Bench, passwords: Passwords):
     bench.let_go.set()
-    before = os.getpriority(os.PRIO_PROCESS, 0)
+    before = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
     await passwords.matches("p", None, known_device=False)
-    assert bench.priorities == {min(before + 10, 19) if before else 10}
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    await passwords.matches("p", None, known_device=True)
+    [(strangers, _), (known, niceness)] = bench.priorities
+    assert strangers == os.SCHED_IDLE
+    assert (known, niceness) == (before[0], 10)
+    assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority belongs to the whole process")
+async def test_in_a_sandbox_without_idle_scheduling_they_lower_their_priority(
+    bench: Bench, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    bench.let_go.set()
+    await passwords.matches("p", None, known_device=False)
+    assert [niceness for _, niceness in bench.priorities] == [10]
+
+
+async def test_nobody_waits_longer_than_patience(bench: Bench, passwords: Passwords, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("agon.domains.accounts.service.passwords._PATIENCE_SECONDS", 0.05)
+    with pytest.raises(AuthBusy) as refused:
+        await passwords.matches("p", None, known_device=False)
+    assert refused.value.retry_after == 0.05
+    bench.let_go.set()
 
 
 async def test_after_closing_it_is_busy(passwords: Passwords):

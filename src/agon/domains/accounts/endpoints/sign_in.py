@@ -23,6 +23,7 @@ from agon.kernel.errors import FieldError
 from agon.platform.http.edge import Answer, Edge
 from agon.platform.http.operations import Injected, route
 from agon.platform.http.permissions import ANYONE, SIGNED_IN
+from agon.platform.observability import metrics
 
 
 @route(
@@ -47,9 +48,12 @@ async def login(data: JSONBody[LoginRequest], edge: Edge, accounts: Injected[Acc
     right = await accounts.login.compare(known, data.password)
     outcome = await edge.transact(lambda tx: accounts.login.finish(tx, known, right=right))
     if outcome is None:
+        metrics.AUTH_ATTEMPTS.add("refused")
         raise InvalidCredentials
     if isinstance(outcome, Unverified):
+        metrics.AUTH_ATTEMPTS.add("unverified")
         raise EmailUnverified
+    metrics.AUTH_ATTEMPTS.add("signed_in")
     token = await access_token(edge, accounts, outcome)
     return secret_answer(TokensResponse.of(outcome, token, accounts.tokens.seconds), HTTPStatus.OK)
 

@@ -78,7 +78,9 @@ class KeyStore:
         added = await self._add(tx, key)
         after = await keys.current(tx)
         if after is None:
-            message = "this key was retired; a retired key cannot sign again"
+            message = (
+                "the signing key that is given was retired by a rotation and cannot sign again: give a new one, or none"
+            )
             raise SigningKeyInvalid(message)
         if added:
             tx.audit(

@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 import bcrypt
 import msgspec
+import structlog
 
 from agon.domains.accounts.errors import AuthBusy, WeakPassword
 from agon.domains.accounts.rules.passwords import prehash, weaknesses
@@ -24,6 +25,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NICENESS = 10
+_PATIENCE_SECONDS = 10.0
+_log = structlog.get_logger(__name__)
 _HASH_TEXT = string.ascii_letters + string.digits
 _HASH_LENGTH = 31
 
@@ -61,8 +64,8 @@ class Passwords:
         self._pepper = pepper
         self._options = options
         self._minimum = minimum
-        self._everyone = _Lane("hash", options.threads, options.queue_limit)
-        self._known = _Lane("hash-known", 1, options.queue_limit)
+        self._everyone = _Lane("hash", options.threads, options.queue_limit, _use_idle_time)
+        self._known = _Lane("hash-known", 1, options.queue_limit, _give_way)
         salt = bcrypt.gensalt(options.cost).decode()
         self._dummy = salt + "".join(secrets.choice(_HASH_TEXT) for _ in range(_HASH_LENGTH))
 
@@ -111,10 +114,16 @@ class _Lane:
 
     bcrypt lets go of the interpreter, so as many threads as processors would leave the event loop and the database
     waiting for a processor; on Linux each thread lowers its own priority instead.
+
+    Args:
+        name: of the threads.
+        threads: how many hash at once.
+        queue_limit: how many may wait.
+        give_way: is run by each thread first.
     """
 
-    def __init__(self, name: str, threads: int, queue_limit: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_give_way)
+    def __init__(self, name: str, threads: int, queue_limit: int, give_way: Callable[[], None]) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=give_way)
         self._threads = threads
         self._limit = threads + queue_limit
         self._inside = 0
@@ -126,7 +135,7 @@ class _Lane:
         """Run a function on the lane's threads.
 
         Raises:
-            AuthBusy: the queue is full.
+            AuthBusy: the queue is full, or the machine too busy to get to it.
         """
         if self._inside >= self._limit:
             raise AuthBusy(retry_after=math.ceil(self._inside / self._threads * self._seconds))
@@ -138,7 +147,11 @@ class _Lane:
             self._left()
             raise AuthBusy(retry_after=1) from error
         future.add_done_callback(self._left)
-        return await asyncio.wrap_future(future)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise AuthBusy(retry_after=_PATIENCE_SECONDS) from error
 
     def _timed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         started = time.perf_counter()
@@ -155,6 +168,20 @@ class _Lane:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _give_way() -> None:
+def _use_idle_time() -> None:
+    """Run only where the processor has nothing else to do: whoever wakes up takes it at once.
+
+    A lower priority alone lets a hash go on to the end of its time slice, which requests then wait for.
+    """
     if sys.platform == "linux":  # elsewhere a priority belongs to the whole process
+        try:
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+        except OSError as error:  # a sandbox that knows priorities only
+            _log.info("no_idle_scheduling", reason=error.strerror)
+            _give_way()
+
+
+def _give_way() -> None:
+    """Run with a lower priority: for few, who should be served on a busy machine too."""
+    if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
