@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx
-import pytest
 import pytest_asyncio
 
 from tests.functional.conftest import SHARED, running
@@ -131,9 +130,6 @@ async def test_registering_takes_as_long_for_known_and_new_addresses(careful: ht
     assert not tell_apart(*times), [statistics.median(each) for each in times]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of those who register a new address at the same moment, all but one are told that it is taken"
-)
 async def test_registering_while_another_does_says_the_same(careful: httpx.AsyncClient, stored: Stored):
     """Otherwise two requests at once tell new addresses from known ones."""
     email = f"{unique('new')}@example.com"

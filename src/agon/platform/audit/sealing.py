@@ -13,6 +13,7 @@ from agon.kernel.constraints import refuses
 from agon.kernel.tx import Query, Tx
 from agon.platform.audit.chain import BEGINNING, ROW_COLUMNS, AuditRow, sealed
 from agon.platform.database.database import Database
+from agon.platform.observability import metrics
 
 BATCH = 1_000
 LONGEST_TRANSACTION = timedelta(hours=1)
@@ -103,7 +104,8 @@ async def _seal_batch(tx: Tx, after: int | None) -> list[int]:
     seqs = [row.seq for row in rows]
     await tx.execute(_SEAL, positions, seqs, hashes, tx.now)
     # Kept outside the database, the head of the chain shows even a chain that was written anew as a whole.
-    _log.info("audit_sealed", position=positions[-1], hash=before.hex())
+    metrics.AUDIT_SEALED_SEQ.set(seqs[-1])
+    _log.info("audit_sealed", position=positions[-1], hash=before.hex(" ", 4))  # in groups, or it would be redacted
     return seqs
 
 

@@ -15,6 +15,7 @@ from agon.platform.database.unit import Observer, Reading, Silent, UnitOfWork
 from agon.platform.database.wakeups import Wakeups
 from agon.platform.events import outbox
 from agon.platform.events.subscribers import Subscriptions
+from agon.platform.observability import metrics
 
 T = TypeVar("T")
 
@@ -100,6 +101,8 @@ class Database:
         return stored_jobs
 
     async def _after_commit(self, unit: UnitOfWork, *, stored_jobs: bool) -> None:
+        for event in unit.events:
+            metrics.EVENTS_RECORDED.add(event.type)
         if unit.tags and self._on_invalidate is not None:
             await self._on_invalidate(frozenset(unit.tags))
         if stored_jobs or unit.tags:

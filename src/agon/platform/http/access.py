@@ -11,6 +11,7 @@ from agon.platform.http.asgi import App, Receive, Scope, Send
 from agon.platform.http.errors import AuthForbidden, AuthRequired, MediaTypeUnsupported, RateLimited
 from agon.platform.http.operations import Operation
 from agon.platform.limits.addresses import client_key
+from agon.platform.observability import metrics
 
 PER_ADDRESS = frozenset({"login", "auth", "anonymous", "public"})
 """Categories that count by client address whoever is signed in; the others count by account."""
@@ -77,7 +78,8 @@ class Access:
     async def _identify(self, scope: Scope, context: RequestContext, token: str) -> None:
         try:
             principal = await self._authenticator.authenticate(token)
-        except DomainError:
+        except DomainError as refusal:
+            metrics.AUTH_FAILURES.add(refusal.code)
             await self._count(scope, ("anonymous",), context, None, None)
             raise
         context.principal = principal
@@ -101,6 +103,7 @@ class Access:
             if tightest is None or not allowance.allowed or allowance.remaining < tightest.remaining:
                 tightest = allowance
             if not allowance.allowed:
+                metrics.RATE_LIMITED.add(category)
                 break
         if tightest is None:
             return

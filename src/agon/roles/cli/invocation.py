@@ -40,12 +40,22 @@ def run(program: Callable[[Settings], Awaitable[T]], settings: Settings) -> T:
     """Run a program on the fastest event loop there is."""
     import uvloop
 
+    from agon.domains.accounts.public import SigningKeyInvalid
+    from agon.platform.crypto import KeyringInvalid
     from agon.platform.database.embedded import EmbeddedPostgresError
     from agon.roles.http_server import AddressInUse
 
     try:
         return uvloop.run(_awaited(program, settings))
-    except (SchemaBehind, AddressInUse, EmbeddedPostgresError, DomainError, ConnectionError) as error:
+    except (
+        SchemaBehind,
+        AddressInUse,
+        EmbeddedPostgresError,
+        KeyringInvalid,
+        SigningKeyInvalid,
+        DomainError,
+        ConnectionError,
+    ) as error:
         fail(str(error))
 
 

@@ -74,6 +74,7 @@ log_rotation_age = 1d
 log_rotation_size = 0
 log_truncate_on_rotation = on
 log_line_prefix = '%m [%p] %q%u@%d '
+log_error_verbosity = terse
 log_min_duration_statement = 1s
 # Values of parameters are people's data; the statement says enough.
 log_parameter_max_length = 0
