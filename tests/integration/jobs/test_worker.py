@@ -137,6 +137,16 @@ async def _is(condition) -> bool:
     return condition()
 
 
+async def test_a_place_that_becomes_free_is_filled_at_once(database: Database, dsn: str, watcher: Watcher):
+    async def polish(job: Polish) -> None:
+        await asyncio.sleep(0.01)
+
+    await put(database, *(Polish(number=number) for number in range(5)))
+    options = WorkerOptions(concurrency=1, poll=30)
+    async with working(database, dsn, job_handler(Polish, polish), options=options):
+        await watcher.until_empty(15)
+
+
 async def test_a_handler_acts_in_the_name_and_trace_of_what_caused_it(dsn: str, watcher: Watcher):
     seen: list[str] = []
 
