@@ -126,9 +126,22 @@ async def test_a_wrong_password_and_an_unknown_name_do_the_same_to_the_database(
 
 @pytest.mark.slow
 async def test_an_unknown_name_takes_as_long_as_a_wrong_password(make_world: MakeWorld):
-    """A small form of the test of two thousand: with a dearer hash, so that leaving it out would show."""
+    """A small form of the test of two thousand: with a dearer hash, so that leaving it out would show.
+
+    A machine that is busy with other tests gets two more chances: a hash left out would show in each of them.
+    """
     world = await make_world(hashing=HashOptions(cost=8, threads=2))
     emails = [(await player(world))[1] for _ in range(60)]
+    for _ in range(3):
+        difference, shortest = await told_apart(world, emails)
+        assert shortest > 0.008  # it was hashed at all
+        if abs(difference) < 0.005:
+            return
+    raise AssertionError(difference)
+
+
+async def told_apart(world: World, emails: list[str]) -> tuple[float, float]:
+    """By how many seconds a known name takes longer, in the median, and the least that an unknown one takes."""
     seconds: dict[str, list[float]] = {"known": [], "unknown": []}
     for email in emails:
         for kind, name in (("known", email), ("unknown", f"{uuid.uuid4().hex[:12]}@example.com")):
@@ -136,8 +149,7 @@ async def test_an_unknown_name_takes_as_long_as_a_wrong_password(make_world: Mak
             await world.login(name, "wrong")
             seconds[kind].append(time.perf_counter() - started)
     differences = [known - unknown for known, unknown in zip(seconds["known"], seconds["unknown"], strict=True)]
-    assert abs(median(differences)) < 0.005
-    assert min(seconds["unknown"]) > 0.008  # it was hashed at all
+    return median(differences), min(seconds["unknown"])
 
 
 async def test_ten_wrong_passwords_bring_a_delay_in_which_the_right_one_does_not_count(world: World):
